@@ -1,0 +1,135 @@
+# garenne: one Makefile, everything below build/.
+#
+#   make            build/release/garenne
+#   make demo       install what is missing, build, show it working
+#   make test       install what is missing, build, run every test
+#   make check      the fast part of the tests: no root, no network
+#   make lab        the tests with real peers in network namespaces (root)
+#   make bench      figures beside other programs, as ratios (root)
+#   make fuzz       fuzz every decoder, FUZZ_RUNS executions each
+#   make install    DESTDIR and PREFIX as usual
+#
+# MODE=asan builds with AddressSanitizer and UBSan, MODE=debug without
+# optimisation. V=1 shows the commands.
+
+MODE   ?= release
+PREFIX ?= /usr/local
+CC     ?= cc
+CLANG  ?= clang
+B      := build/$(MODE)
+V      ?= 0
+Q      := $(if $(filter 1,$(V)),,@)
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0)
+PKGS    := libssl libcrypto libcjson libcares libpcre2-8
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lev -lpthread -lm
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
+	-Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wformat=2 -Wundef
+HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE -fno-strict-aliasing -fno-plt
+LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack
+ifneq ($(filter x86_64%,$(shell uname -m)),)
+HARDEN += -fcf-protection
+endif
+
+CFLAGS_release := -O2 -g $(HARDEN)
+CFLAGS_debug   := -O0 -g
+SANITIZE       := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+# Instrumented arithmetic hides its value ranges from -Wconversion.
+CFLAGS_asan    := -O1 -g $(SANITIZE) -Wno-conversion
+LDFLAGS_release := $(LDHARDEN)
+LDFLAGS_asan   := $(SANITIZE)
+
+ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Isrc $(WARN) $(PKG_CFLAGS) $(CFLAGS_$(MODE)) $(CFLAGS)
+ALL_LDFLAGS := $(LDFLAGS_$(MODE)) $(LDFLAGS)
+
+SRC   := $(wildcard src/*/*.c)
+OBJ   := $(SRC:src/%.c=$(B)/%.o)
+LIB   := $(B)/libgarenne.a
+UNIT  := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+FUZZ  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_RUNS ?= 10000000
+
+.PHONY: all demo test check unit replay lint deps lab bench fuzz install clean
+all: $(B)/garenne
+
+$(B)/garenne: $(B)/main.o $(LIB)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(LIB) $(PKG_LIBS)
+
+$(LIB): $(OBJ)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(OBJ)
+
+$(B)/%.o: src/%.c Makefile
+	@echo "  CC    $<"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# The version changes with every commit: only this object depends on it.
+$(B)/app/version.o: ALL_CFLAGS += -DGARENNE_VERSION='"$(VERSION)"'
+ifneq ($(shell cat $(B)/version.txt 2>/dev/null),$(VERSION))
+$(shell mkdir -p $(B) && echo '$(VERSION)' > $(B)/version.txt)
+endif
+$(B)/app/version.o: $(B)/version.txt
+
+# Tests are built with assertions and against the library alone.
+$(B)/unit/%: tests/unit/%.c $(LIB)
+	@echo "  TEST  $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -Itests/unit $(ALL_LDFLAGS) -MMD -MP -MF $@.d \
+		-o $@ $< $(LIB) $(PKG_LIBS) -lcmocka
+
+# A fuzz target linked with a main() that replays files: the corpus is a plain test.
+$(B)/replay/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIB)
+	@echo "  TEST  $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes $(ALL_LDFLAGS) -MMD -MP -MF $@.d -o $@ \
+		$< tests/fuzz/replay.c $(LIB) $(PKG_LIBS)
+
+build/fuzz/%: tests/fuzz/%.c $(SRC)
+	@echo "  FUZZ  $@"
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -Isrc $(PKG_CFLAGS) -O2 -g -DFUZZING \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		-o $@ $< $(filter-out src/main.c,$(SRC)) $(PKG_LIBS)
+
+unit: $(UNIT)
+	@scripts/run-unit.sh $(UNIT)
+
+replay: $(FUZZ:%=$(B)/replay/%)
+	@scripts/run-replay.sh $(B)/replay
+
+lint:
+	@scripts/check-deps.sh
+
+check: lint unit replay
+
+fuzz: $(FUZZ:%=build/fuzz/%)
+	@scripts/run-fuzz.sh $(FUZZ_RUNS) $(FUZZ)
+
+deps:
+	@scripts/install-deps.sh
+
+demo:
+	@scripts/demo.sh
+
+test:
+	@scripts/test.sh
+
+lab: $(B)/garenne
+	@scripts/lab.sh
+
+bench: $(B)/garenne
+	@scripts/bench.sh
+
+install: $(B)/garenne
+	install -D -m 755 $(B)/garenne $(DESTDIR)$(PREFIX)/bin/garenne
+	install -D -m 644 docs/man/garenne.1 $(DESTDIR)$(PREFIX)/share/man/man1/garenne.1
+	install -D -m 644 scripts/garenne@.service \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/garenne@.service
+
+clean:
+	rm -rf build
+
+-include $(OBJ:.o=.d) $(B)/main.d $(wildcard $(B)/unit/*.d $(B)/replay/*.d)
