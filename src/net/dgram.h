@@ -1,0 +1,77 @@
+/*
+ * The other kind of carrier: packets with addresses. A UDP association, a UDP
+ * session of a mux, the packets of VLESS or Shadowsocks, a SOCKS5 association.
+ *
+ * send() always takes the packet; when there is no room it is dropped, as a
+ * network would. Packets come up through the user's on_packet. An address of a
+ * packet is where it goes to (send) or came from (on_packet); a name is
+ * allowed where the carrier can express one.
+ */
+#ifndef GARENNE_NET_DGRAM_H
+#define GARENNE_NET_DGRAM_H
+
+#include "base/addr.h"
+#include "base/buf.h"
+#include "net/loop.h"
+
+struct dgram;
+
+struct dgram_user {
+	/* Takes @pkt. @from has kind ADDR_NONE when the carrier does not say. */
+	void (*on_packet)(struct dgram_user *u, struct dgram *d, const struct addr *from,
+			  struct buf *pkt);
+	/* The carrier ended (-ERR_*); close it. Not called after close. */
+	void (*on_end)(struct dgram_user *u, struct dgram *d, int err);
+};
+
+struct dgram_ops {
+	const char *name;
+	/* Takes @pkt. @to of kind ADDR_NONE: the default target of the carrier. */
+	void (*send)(struct dgram *d, const struct addr *to, struct buf *pkt);
+	/* Consumes @d; never calls back. */
+	void (*close)(struct dgram *d, int err);
+};
+
+struct dgram {
+	const struct dgram_ops *ops;
+	struct loop *loop;
+	struct dgram_user *user;
+	struct garbage garbage;
+};
+
+enum { DGRAM_MAX = 65507 };
+
+static inline void dgram_init(struct dgram *d, const struct dgram_ops *ops, struct loop *l)
+{
+	d->ops = ops;
+	d->loop = l;
+	d->user = NULL;
+	list_init(&d->garbage.node);
+}
+
+static inline void dgram_attach(struct dgram *d, struct dgram_user *u)
+{
+	d->user = u;
+}
+
+static inline void dgram_send(struct dgram *d, const struct addr *to, struct buf *pkt)
+{
+	d->ops->send(d, to, pkt);
+}
+
+static inline void dgram_close(struct dgram *d, int err)
+{
+	if (d)
+		d->ops->close(d, err);
+}
+
+/** Gives @pkt up to the user, or frees it when there is none. */
+static inline void dgram_deliver(struct dgram *d, const struct addr *from, struct buf *pkt)
+{
+	if (d->user)
+		d->user->on_packet(d->user, d, from, pkt);
+	else
+		buf_free(pkt);
+}
+
+#endif

@@ -1,0 +1,201 @@
+#include "net/stream_tcp.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/err.h"
+
+struct stream_tcp {
+	struct stream s;
+	struct watch watch;
+	int broken; /* a write failed: reads report it once the peer's bytes are out */
+};
+
+enum { IOV_MAX_WRITE = 64 };
+
+static struct stream_tcp *of(struct stream *s)
+{
+	return container_of(s, struct stream_tcp, s);
+}
+
+static void on_ready(struct watch *w, unsigned events)
+{
+	struct stream_tcp *t = container_of(w, struct stream_tcp, watch);
+
+	stream_deliver(&t->s, (events & WATCH_READ ? STREAM_READ : 0u) |
+				      (events & WATCH_WRITE ? STREAM_WRITE : 0u));
+}
+
+/* A short read goes into a small buf, so that what is parked later costs what it weighs. */
+static void push_read(struct bufq *into, struct buf *b, size_t n)
+{
+	if (n <= BUF_SMALL && n > 0) {
+		struct buf *small = buf_copy(span_of(b->data, n));
+
+		if (small) {
+			bufq_push(into, small);
+			buf_free(b);
+			return;
+		}
+	}
+	b->len = (uint32_t)n;
+	bufq_push(into, b);
+}
+
+static ssize_t tcp_read(struct stream *s, struct bufq *into, size_t max)
+{
+	struct stream_tcp *t = of(s);
+	struct buf *bufs[STREAM_READ_MAX / BUF_DATA];
+	struct iovec iov[STREAM_READ_MAX / BUF_DATA];
+	size_t n = (max + BUF_DATA - 1) / BUF_DATA, made = 0;
+	ssize_t got, left;
+
+	if (n > STREAM_READ_MAX / BUF_DATA)
+		n = STREAM_READ_MAX / BUF_DATA;
+	for (; made < n; made++) {
+		bufs[made] = buf_new(BUF_DATA);
+		if (!bufs[made])
+			break;
+		iov[made] = (struct iovec){bufs[made]->data, BUF_DATA};
+	}
+	if (made == 0)
+		return -ERR_NOMEM;
+	if (max < made * BUF_DATA)
+		iov[made - 1].iov_len = max - (made - 1) * BUF_DATA;
+	do
+		got = readv(t->watch.io.fd, iov, (int)made);
+	while (got == -1 && errno == EINTR);
+	left = got;
+	for (size_t i = 0; i < made; i++) {
+		size_t part = left > BUF_DATA ? BUF_DATA : left > 0 ? (size_t)left : 0;
+
+		if (part)
+			push_read(into, bufs[i], part);
+		else
+			buf_free(bufs[i]);
+		left -= (ssize_t)part;
+	}
+	if (got > 0)
+		return got;
+	if (got == 0)
+		return t->broken ? t->broken : -ERR_EOF;
+	if (errno == EAGAIN || errno == EWOULDBLOCK)
+		return t->broken;
+	return -(int)err_from_errno(errno);
+}
+
+static ssize_t tcp_write(struct stream *s, struct bufq *from)
+{
+	struct stream_tcp *t = of(s);
+	ssize_t taken = 0;
+
+	while (!bufq_empty(from)) {
+		struct iovec iov[IOV_MAX_WRITE];
+		struct msghdr m = {.msg_iov = iov};
+		size_t bytes;
+		ssize_t n;
+
+		m.msg_iovlen = (size_t)bufq_iov(from, iov, IOV_MAX_WRITE, &bytes);
+		n = sendmsg(t->watch.io.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n == -1) {
+			if (errno == EINTR)
+				continue;
+			if (errno == EAGAIN || errno == EWOULDBLOCK)
+				break;
+			t->broken = -(int)err_from_errno(errno);
+			return taken ? taken : t->broken;
+		}
+		bufq_drop(from, (size_t)n);
+		taken += n;
+		if ((size_t)n < bytes)
+			break;
+	}
+	return taken;
+}
+
+static void tcp_want(struct stream *s, unsigned events)
+{
+	struct stream_tcp *t = of(s);
+
+	s->wanted = events;
+	watch_set(&t->watch, (events & STREAM_READ ? (unsigned)WATCH_READ : 0u) |
+				     (events & STREAM_WRITE ? (unsigned)WATCH_WRITE : 0u));
+}
+
+static void tcp_shutdown(struct stream *s)
+{
+	shutdown(of(s)->watch.io.fd, SHUT_WR);
+}
+
+static void tcp_destroy(struct garbage *g)
+{
+	free(container_of(container_of(g, struct stream, garbage), struct stream_tcp, s));
+}
+
+static void tcp_close(struct stream *s, int err)
+{
+	struct stream_tcp *t = of(s);
+
+	watch_set(&t->watch, 0);
+	if (err) {
+		struct linger hard = {.l_onoff = 1, .l_linger = 0};
+
+		setsockopt(t->watch.io.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+	}
+	close(t->watch.io.fd);
+	stream_dispose(s, tcp_destroy);
+}
+
+static int tcp_fd(struct stream *s)
+{
+	return of(s)->watch.io.fd;
+}
+
+static int tcp_move(struct stream *s, struct loop *to)
+{
+	struct stream_tcp *t = of(s);
+
+	watch_set(&t->watch, 0);
+	s->wanted = 0;
+	t->watch.loop = to;
+	stream_rehome(s, to);
+	return 0;
+}
+
+static const struct stream_ops tcp_ops = {
+	.name = "tcp",
+	.read = tcp_read,
+	.write = tcp_write,
+	.want = tcp_want,
+	.shutdown = tcp_shutdown,
+	.close = tcp_close,
+	.fd = tcp_fd,
+	.move = tcp_move,
+};
+
+struct stream *stream_tcp_new(struct loop *l, int fd)
+{
+	struct stream_tcp *t = calloc(1, sizeof(*t));
+
+	if (!t) {
+		close(fd);
+		return NULL;
+	}
+	stream_init(&t->s, &tcp_ops, l);
+	watch_init(&t->watch, l, fd, on_ready);
+	return &t->s;
+}
+
+void stream_tcp_limit_unsent(struct stream *s, unsigned bytes)
+{
+	setsockopt(of(s)->watch.io.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
+}
+
+int stream_tcp_fd(struct stream *s)
+{
+	return s->ops == &tcp_ops ? of(s)->watch.io.fd : -1;
+}
