@@ -1,0 +1,47 @@
+/*
+ * What all flows share: the loops, the outbounds by tag, the router, the
+ * policies. Built once by app before any loop runs, read-only afterwards.
+ */
+#ifndef GARENNE_FLOW_CORE_H
+#define GARENNE_FLOW_CORE_H
+
+#include "conf/conf.h"
+#include "flow/flow.h"
+#include "flow/outbound.h"
+#include "net/loop.h"
+
+struct resolver;
+struct router;
+
+enum { CORE_LOOPS_MAX = 64 };
+
+/* What belongs to one worker. */
+struct worker {
+	struct loop *loop;
+	struct resolver *resolver;
+	struct list flows; /* all live ones */
+	size_t n_flows;
+	uint64_t next_flow;
+};
+
+struct core {
+	const struct conf *conf;
+	struct worker workers[CORE_LOOPS_MAX];
+	unsigned n_workers;
+	struct router *router;
+	struct outbound **outbounds; /* the first is the default */
+	size_t n_outbounds, cap_outbounds;
+};
+
+struct worker *core_worker(struct core *c, const struct loop *l);
+struct resolver *core_resolver(struct core *c, const struct loop *l);
+/** Takes @o. -ERR_LIMIT when the tag is taken, -ERR_NOMEM. Before the loops run. */
+int core_add_outbound(struct core *c, struct outbound *o);
+/** NULL when there is none with this tag; "" finds nothing. */
+struct outbound *core_outbound(const struct core *c, const char *tag);
+/** A loop for a new connection that any loop may serve. */
+struct loop *core_spread(struct core *c);
+/** The home of something named @key: the same loop each time. */
+struct loop *core_home(struct core *c, const char *key);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * How a proxy outbound reaches its server: by a socket of its own or through
+ * another outbound (proxySettings, dialerProxy), then the security of its
+ * streamSettings. One object per outbound, shared by all loops.
+ */
+#ifndef GARENNE_FLOW_DIALER_H
+#define GARENNE_FLOW_DIALER_H
+
+#include "conf/outbound.h"
+#include "flow/core.h"
+#include "net/stream.h"
+
+struct dialer;
+struct dial;
+
+struct dial_user {
+	/* Gives @s ready for use, or NULL with @err and a text (valid during the call). @d is gone. */
+	void (*on_dialed)(struct dial_user *u, struct stream *s, int err, const char *why);
+};
+
+/** Borrows @o. Gives, or NULL with a line logged. */
+struct dialer *dialer_new(struct core *c, const struct conf_outbound *o);
+void dialer_free(struct dialer *d);
+/** Opens a connection to @server on @l. @for_flow (may be NULL) gives sendThrough its origin.
+ * Gives a handle for dial_cancel; calls back later, never from inside. NULL when memory is out. */
+struct dial *dialer_dial(struct dialer *d, struct loop *l, const struct addr *server,
+			 const struct flow *for_flow, struct dial_user *user);
+/** Gives up without calling back. */
+void dial_cancel(struct dial *d);
+
+#endif

@@ -1,0 +1,121 @@
+/*
+ * A flow: one TCP connection or UDP association of a user, from the inbound
+ * that accepted it to the outbound that ends it.
+ *
+ *   NEW       being filled by its inbound
+ *   SNIFFING  waiting for first bytes that tell the protocol
+ *   ROUTING   waiting for addresses that a rule needs, or moving to another loop
+ *   OPENING   an outbound has it; ends in flow_connected or flow_failed
+ *   RELAYING  bytes move
+ *   ENDED     logged, waiting to be freed at the end of the turn
+ *
+ * One owner at each time: the inbound until flow_dispatch, the dispatcher until
+ * ROUTING is over, the outbound while OPENING, the flow itself afterwards. A
+ * flow belongs to one loop; it may move once, in ROUTING, and only if its
+ * inbound stream can.
+ */
+#ifndef GARENNE_FLOW_FLOW_H
+#define GARENNE_FLOW_FLOW_H
+
+#include "base/addr.h"
+#include "conf/value.h"
+#include "flow/relay.h"
+#include "net/dgram.h"
+#include "net/stream.h"
+
+struct core;
+struct outbound;
+struct flow;
+struct conf_rule;
+struct sniff_attrs;
+
+enum flow_state {
+	FLOW_NEW = 0,
+	FLOW_SNIFFING,
+	FLOW_ROUTING,
+	FLOW_OPENING,
+	FLOW_RELAYING,
+	FLOW_ENDED,
+};
+
+/* Where a flow came into this process: freedom's built-in rules depend on it. */
+enum flow_origin {
+	FLOW_FROM_LOCAL = 0, /* socks, http, tunnel, classic bridge: our own users */
+	FLOW_FROM_SERVER,    /* vless, shadowsocks: users of a server */
+	FLOW_FROM_REVERSE,   /* VLESS reverse */
+};
+
+/* The inbound's ear: told once whether the far side answered, before bytes move. */
+struct flow_hook {
+	/* @err 0 or -ERR_*. May write an answer to f->in; must not close it. */
+	void (*verdict)(struct flow_hook *h, struct flow *f, int err);
+	/* The flow is over and f->in closed; @h may be freed. Optional. */
+	void (*ended)(struct flow_hook *h, struct flow *f);
+};
+
+/* What an outbound leaves while OPENING, so that the flow can be given up. */
+struct flow_opening {
+	void (*cancel)(struct flow_opening *o);
+};
+
+struct flow {
+	uint64_t id;
+	enum flow_state state;
+	struct loop *loop;
+	struct core *core;
+	struct list all; /* in the loop's list of live flows */
+
+	/* Filled by the inbound; strings live as long as the core. */
+	uint8_t net; /* CONF_TCP or CONF_UDP */
+	enum flow_origin origin;
+	const char *in_tag;
+	const char *user;	/* email, or "" */
+	uint32_t level;		/* policy */
+	uint16_t vless_route;
+	struct ipport source;	/* family 0: unknown */
+	struct ipport local;
+	struct addr target;	/* what will be dialled */
+	const struct conf_sniff *sniff; /* NULL: no */
+	struct stream *in;	/* TCP */
+	struct dgram *in_dgram; /* UDP */
+	struct bufq early;	/* bytes of f->in already read */
+	bool in_half_close;	/* f->in can be told that the far side finished sending */
+	bool in_ends_whole;	/* the end of f->in is the end of both directions */
+	struct flow_hook *hook; /* NULL: none */
+
+	/* Found by the dispatcher. */
+	struct addr seen_name;	  /* sniffed name, for rules only (routeOnly); or ADDR_NONE */
+	const char *protocol;	  /* sniffed or known: "tls", "http1", ...; "" */
+	struct sniff_attrs *attrs; /* HTTP head for rules, or NULL */
+	struct outbound *out;
+	const struct conf_rule *rule; /* NULL: default */
+	unsigned hops;
+
+	struct flow_opening *opening;
+	struct relay relay;
+	struct relay_user on_relay;
+	struct dgram *out_dgram;
+	struct dgram_user on_in_dgram, on_out_dgram;
+	struct timer idle; /* UDP */
+	uint64_t up, down; /* bytes, of UDP; TCP's are in the relay */
+	uint64_t started_ms;
+	struct garbage garbage;
+};
+
+/** A new flow on @l, in state NEW. Gives; NULL when memory or the flow limit is out. */
+struct flow *flow_new(struct core *c, struct loop *l, unsigned net);
+/** Routes and opens the flow. Takes @f and all it holds. Never calls back from inside. */
+void flow_dispatch(struct flow *f);
+/**
+ * The outbound has @out ready: verdict, then relay. Takes @out. @out_half_close: the far side
+ * can be told that the inbound finished. On the flow's own loop.
+ */
+void flow_connected(struct flow *f, struct stream *out, bool out_half_close);
+/** The same for UDP. */
+void flow_connected_dgram(struct flow *f, struct dgram *out);
+/** The outbound gives up; @why may be NULL. Closes the inbound side. */
+void flow_failed(struct flow *f, int err, const char *why);
+/** Ends a flow in whatever state, as when the program stops or a user is removed. */
+void flow_abort(struct flow *f, int err);
+
+#endif

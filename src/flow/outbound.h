@@ -1,0 +1,35 @@
+/*
+ * Whatever ends flows. One object per tag, shared by all loops: open() runs on
+ * the flow's loop and touches only what never changes or belongs to that loop.
+ * An outbound whose carriers live on one loop says so in @home, and flows are
+ * brought there first.
+ */
+#ifndef GARENNE_FLOW_OUTBOUND_H
+#define GARENNE_FLOW_OUTBOUND_H
+
+#include <stdbool.h>
+
+#include "base/addr.h"
+#include "flow/flow.h"
+
+struct outbound_ops {
+	const char *protocol;
+	/* Takes the flow; ends in flow_connected*, flow_failed, or (if @f->opening was set) its
+	 * cancel. May do so at once. */
+	void (*open)(struct outbound *o, struct flow *f);
+	/* Optional: false when a flow would fail now (a portal without bridges). Any thread. */
+	bool (*alive)(const struct outbound *o);
+	/* Optional: does a flow to @target only register something here (a bridge's carrier)? */
+	bool (*registers)(const struct outbound *o, const struct flow *f);
+	/* Stops all activity; the loops are not running any more. */
+	void (*free)(struct outbound *o);
+};
+
+struct outbound {
+	const struct outbound_ops *ops;
+	const char *tag; /* "" when it has none; lives as long as the core */
+	struct core *core;
+	struct loop *home; /* NULL: any loop */
+};
+
+#endif
