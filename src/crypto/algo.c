@@ -1,0 +1,54 @@
+#include "crypto/algo.h"
+
+#include <pthread.h>
+
+static struct {
+	EVP_MD *hash[SHA_ALG_MAX_];
+	EVP_CIPHER *aead[AEAD_MAX_];
+	EVP_CIPHER *block[ALGO_BLOCK_MAX_];
+} found;
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void look_up(void)
+{
+	static const char *const hash[SHA_ALG_MAX_] = {
+		[SHA_ALG_1] = "SHA1",	  [SHA_ALG_224] = "SHA224", [SHA_ALG_256] = "SHA256",
+		[SHA_ALG_384] = "SHA384", [SHA_ALG_512] = "SHA512",
+	};
+	static const char *const aead[AEAD_MAX_] = {
+		[AEAD_AES_128_GCM] = "AES-128-GCM",
+		[AEAD_AES_256_GCM] = "AES-256-GCM",
+		[AEAD_CHACHA20_POLY1305] = "ChaCha20-Poly1305",
+		[AEAD_XCHACHA20_POLY1305] = "ChaCha20-Poly1305",
+	};
+	static const char *const block[ALGO_BLOCK_MAX_] = {
+		[ALGO_AES_128_ECB] = "AES-128-ECB",
+		[ALGO_AES_256_ECB] = "AES-256-ECB",
+	};
+
+	for (int i = 0; i < SHA_ALG_MAX_; i++)
+		found.hash[i] = hash[i] ? EVP_MD_fetch(NULL, hash[i], NULL) : NULL;
+	for (int i = 0; i < AEAD_MAX_; i++)
+		found.aead[i] = aead[i] ? EVP_CIPHER_fetch(NULL, aead[i], NULL) : NULL;
+	for (int i = 0; i < ALGO_BLOCK_MAX_; i++)
+		found.block[i] = EVP_CIPHER_fetch(NULL, block[i], NULL);
+}
+
+const EVP_MD *algo_hash(enum sha_alg alg)
+{
+	pthread_once(&once, look_up);
+	return found.hash[alg];
+}
+
+const EVP_CIPHER *algo_aead(enum aead_alg alg)
+{
+	pthread_once(&once, look_up);
+	return found.aead[alg];
+}
+
+const EVP_CIPHER *algo_block(enum algo_block block)
+{
+	pthread_once(&once, look_up);
+	return found.block[block];
+}
