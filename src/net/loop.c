@@ -12,6 +12,7 @@ struct loop {
 	unsigned id;
 	struct list deferred;
 	struct list garbage;
+	struct list orphans;
 	struct ev_prepare before_sleep;
 	struct ev_async wake;
 	pthread_mutex_t post_lock;
@@ -100,6 +101,7 @@ struct loop *loop_new(unsigned id)
 	l->post_tail = &l->post_head;
 	list_init(&l->deferred);
 	list_init(&l->garbage);
+	list_init(&l->orphans);
 	pthread_mutex_init(&l->post_lock, NULL);
 	ev_prepare_init(&l->before_sleep, on_before_sleep);
 	ev_prepare_start(l->ev, &l->before_sleep);
@@ -108,11 +110,24 @@ struct loop *loop_new(unsigned id)
 	return l;
 }
 
+/* The end of one may make others, so the list is asked anew each time. */
+static void end_orphans(struct loop *l)
+{
+	struct orphan *o;
+
+	while ((o = list_first(&l->orphans, struct orphan, node)) != NULL) {
+		loop_disown(o);
+		o->end(o);
+	}
+	run_deferred(l);
+}
+
 void loop_run(struct loop *l)
 {
 	l->thread = pthread_self();
 	atomic_store(&l->running, true);
 	ev_run(l->ev, 0);
+	end_orphans(l);
 	atomic_store(&l->running, false);
 }
 
@@ -128,6 +143,7 @@ void loop_free(struct loop *l)
 		return;
 	on_wake(l->ev, &l->wake, 0);
 	run_deferred(l);
+	end_orphans(l);
 	ev_loop_destroy(l->ev);
 	pthread_mutex_destroy(&l->post_lock);
 	free(l);
@@ -253,6 +269,16 @@ void defer_cancel(struct defer *d)
 void loop_free_later(struct loop *l, struct garbage *g)
 {
 	list_add_tail(&l->garbage, &g->node);
+}
+
+void loop_adopt(struct loop *l, struct orphan *o)
+{
+	list_add_tail(&l->orphans, &o->node);
+}
+
+void loop_disown(struct orphan *o)
+{
+	list_del(&o->node);
 }
 
 void loop_post(struct loop *l, struct post *p)

@@ -26,7 +26,7 @@ struct loop;
 
 /** @id names the worker: 0 is the main one. Gives; NULL when memory or descriptors are out. */
 struct loop *loop_new(unsigned id);
-/** Runs until loop_stop; then drains the deferred work. */
+/** Runs until loop_stop; then ends the orphans and drains the deferred work. */
 void loop_run(struct loop *l);
 /** From any thread and from signal handlers' context of the main loop. */
 void loop_stop(struct loop *l);
@@ -89,6 +89,17 @@ struct garbage {
 
 /** Takes: calls @g->destroy after all deferred work of this turn. */
 void loop_free_later(struct loop *l, struct garbage *g);
+
+/* An object that nobody but its loop owns: a handshake under way, a connection being drained. */
+struct orphan {
+	struct list node;
+	void (*end)(struct orphan *o); /* the loop is over: let go of everything */
+};
+
+/** Remembers @o until loop_disown: what is left when the loop stops, or is freed, is ended then. */
+void loop_adopt(struct loop *l, struct orphan *o);
+/** Harmless for one that is not adopted, if its node was initialised. */
+void loop_disown(struct orphan *o);
 
 struct post {
 	struct post *next;
