@@ -32,27 +32,36 @@ struct dgram_ops {
 	void (*close)(struct dgram *d, int err);
 };
 
+struct dgram_wait;
+
 struct dgram {
 	const struct dgram_ops *ops;
 	struct loop *loop;
 	struct dgram_user *user;
+	struct dgram_wait *wait; /* packets that came before the user; NULL: none */
 	struct garbage garbage;
 };
 
-enum { DGRAM_MAX = 65507 };
+enum {
+	DGRAM_MAX = 65507,
+	/* What waits for a user: the first packets of a flow, while it is routed and opened. */
+	DGRAM_WAIT_MAX = 16,
+	DGRAM_WAIT_BYTES = 32768,
+};
 
 static inline void dgram_init(struct dgram *d, const struct dgram_ops *ops, struct loop *l)
 {
 	d->ops = ops;
 	d->loop = l;
 	d->user = NULL;
+	d->wait = NULL;
 	list_init(&d->garbage.node);
 }
 
-static inline void dgram_attach(struct dgram *d, struct dgram_user *u)
-{
-	d->user = u;
-}
+/** Packets that waited come from the loop, before any later one. */
+void dgram_attach(struct dgram *d, struct dgram_user *u);
+/** Frees what waits; for implementations that go without a dgram_close. */
+void dgram_forget(struct dgram *d);
 
 static inline void dgram_send(struct dgram *d, const struct addr *to, struct buf *pkt)
 {
@@ -61,17 +70,14 @@ static inline void dgram_send(struct dgram *d, const struct addr *to, struct buf
 
 static inline void dgram_close(struct dgram *d, int err)
 {
-	if (d)
+	if (d) {
+		dgram_forget(d);
+		d->user = NULL;
 		d->ops->close(d, err);
+	}
 }
 
-/** Gives @pkt up to the user, or frees it when there is none. */
-static inline void dgram_deliver(struct dgram *d, const struct addr *from, struct buf *pkt)
-{
-	if (d->user)
-		d->user->on_packet(d->user, d, from, pkt);
-	else
-		buf_free(pkt);
-}
+/** Takes @pkt up to the user; while there is none the first few wait and others are dropped. */
+void dgram_deliver(struct dgram *d, const struct addr *from, struct buf *pkt);
 
 #endif
