@@ -25,8 +25,10 @@ static struct flow *retire(struct swallow *w)
 	struct flow *f = w->f;
 
 	timer_stop(&w->timer);
-	stream_want(f->in, 0);
-	stream_attach(f->in, NULL);
+	if (f->in) {
+		stream_want(f->in, 0);
+		stream_attach(f->in, NULL);
+	}
 	w->f = NULL;
 	loop_free_later(f->loop, &w->garbage);
 	return f;
@@ -83,6 +85,8 @@ void swallow_flow(struct flow *f, struct conf_range delay_s, const char *why)
 	timer_start(&w->timer, (uint64_t)draw_range(delay_s) * 1000);
 	f->opening = &w->opening;
 	bufq_clear(&f->early);
-	stream_attach(f->in, &w->on_stream);
-	stream_want(f->in, STREAM_READ);
+	if (f->in) { /* else somebody of ours waits for the outbound's stream */
+		stream_attach(f->in, &w->on_stream);
+		stream_want(f->in, STREAM_READ);
+	}
 }
