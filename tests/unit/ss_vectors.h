@@ -1,0 +1,260 @@
+/*
+ * Shadowsocks vectors. 2022: time 1700000000; requests ask for example.com:443 with 16
+ * bytes of padding and no payload, or for 192.0.2.1:80 with "GET / HTTP/1.1\r\n\r\n";
+ * responses carry "HTTP/1.1 200 OK\r\n\r\n"; the chunk that follows says "hello" or
+ * "world". Packets: 192.0.2.53:5353, "udp-payload" and "udp-answer". Classic: password
+ * "barfoo!", target 127.0.0.1:18099. All were accepted by, or equal the output of, sing-shadowsocks,
+ * shadowsocks-libev and v2ray.
+ */
+#ifndef GARENNE_TESTS_SS_VECTORS_H
+#define GARENNE_TESTS_SS_VECTORS_H
+
+enum { SS_TIME = 1700000000 };
+
+struct ss_stream_vector {
+	const char *method, *key, *user_key; /* user_key NULL: one user */
+	const char *salt, *request_salt;     /* request_salt NULL: a request */
+	int padded;
+	const char *wire, *chunk;
+};
+
+static const struct ss_stream_vector ss_stream_vectors[] = {
+	{"2022-blake3-aes-128-gcm",
+	 "000102030405060708090a0b0c0d0e0f",
+	 NULL,
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf",
+	 NULL,
+	 1,
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf904ad8f6b400e3d668a1ddbdcbd188e3fc4dfd645731cf8ec699"
+	 "1c11962579c8c69f9fc885c7e30462a058ca37d8df90458199ac6e9c2c85e3bf56ad570aad6f8cf9e552"
+	 "60b97a916260d5a1",
+	 "ebee73d9b917766ca6cd09a941a926b38fee21fde9ba0d94b34c840233ac4eadb6e076bfc9e015"},
+	{"2022-blake3-aes-128-gcm",
+	 "000102030405060708090a0b0c0d0e0f",
+	 NULL,
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf",
+	 NULL,
+	 0,
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf904ad8f6b400e3d668a1e7d6c3d4c040b3bbb56cf08d70e038aa"
+	 "a4135d4003a8abbff3adece1d8494c3b108e6388f0a16bb094a663965acd6b4b9821f30419ccd08e40ea"
+	 "f8d5",
+	 NULL},
+	{"2022-blake3-aes-128-gcm",
+	 "000102030405060708090a0b0c0d0e0f",
+	 NULL,
+	 "c0c1c2c3c4c5c6c7c8c9cacbcccdcecf",
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf",
+	 0,
+	 "c0c1c2c3c4c5c6c7c8c9cacbcccdcecfc1b3ab154843fd6fa2c970e271de3af3d57030f054082fc15a01"
+	 "fcf8ddddb7ffd5b52b0334085c140e392af83d99a72da4ccd3a7ddd457810137aefa1e3498b2a4e7eefb"
+	 "cbd90a3324d1bb956588",
+	 "fc8e8d40e8ad961af793eb14f09c0c36fdba2860ece28a005cb460a31fc93a57ef3417e462816b"},
+	{"2022-blake3-aes-128-gcm",
+	 "000102030405060708090a0b0c0d0e0f",
+	 "404142434445464748494a4b4c4d4e4f",
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf",
+	 NULL,
+	 1,
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf3a3696932abcb88cf6306431d7c5ba421d25259b9d3bd5e139e3"
+	 "4ba63687aaf4990014a03dca3c0c70ca7202b198224df125099e7c590683912337a64ab545c6d3e26c6b"
+	 "df4b390581186b05fec372c08ac2d03a9c1d44057c110ec8",
+	 "e291e8e5d96ab115116563f0ce79853f9aae92f212ff950c07d15713a76324727b97ef71e5a62c"},
+	{"2022-blake3-aes-128-gcm",
+	 "000102030405060708090a0b0c0d0e0f",
+	 "404142434445464748494a4b4c4d4e4f",
+	 "c0c1c2c3c4c5c6c7c8c9cacbcccdcecf",
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf",
+	 0,
+	 "c0c1c2c3c4c5c6c7c8c9cacbcccdcecffa0598e9fbc14feec168657c18ae9e5ecc65e4e5309d7d302a6f"
+	 "6232c79279aa086593166a8a20480e6d470c25dd89b46334914517bc5e0cb7771506be277296bb1c38e3"
+	 "93870b75234e738484d7",
+	 NULL},
+	{"2022-blake3-aes-256-gcm",
+	 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+	 NULL,
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf",
+	 NULL,
+	 1,
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf54292f5cde354b9034b0"
+	 "7dc4ee2bc78cc5145c492a367944a4964017284502e6e73a65fff19d61eb1e1d6695a2001075015a00e8"
+	 "e324a4bdeed4fa93f2f3945debeb2bff90c13f193c890822",
+	 "4017f8a539def779a80c3ab77b7376f52c5724f0d62a0383c83308993352e636975455ee900cd3"},
+	{"2022-blake3-aes-256-gcm",
+	 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+	 NULL,
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf",
+	 NULL,
+	 0,
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf54292f5cde354b9034b0"
+	 "477d6aa43c474ea793b984782edec0bc4815e32078868a1a099a98bb5aa630862ed1f6503f442f6b0de2"
+	 "ee2e23221702f31035ecc2c3d24f0c8f84cb",
+	 NULL},
+	{"2022-blake3-aes-256-gcm",
+	 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+	 NULL,
+	 "c0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedf",
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf",
+	 0,
+	 "c0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedf56eec0f3fb5493cea140"
+	 "10ac88d50a894ce5f2d7e29fec653aeeb3c55f7f99b34882a98ee6d8ce9f6bde5465678c5883ee27d60b"
+	 "83d01bd35260c2e774fc9ae49227b79c32a79ed94b137c06d4c3ab010d0b8ed0edb2001203e1fba1acb8",
+	 "60a9b8fbd4aa4df31f95aed56cbf26d19a3ea04842b9f88fc1f1a93b723cb16b8a492352de7c82"},
+	{"2022-blake3-aes-256-gcm",
+	 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+	 "404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f",
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf",
+	 NULL,
+	 1,
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebfd530a59ac056efe24537"
+	 "50509354c3be3e6f2dacdb30fbf9967651aaca9e9f76a81fabb88bfe5c7f1eb431d71feafd7f460ae828"
+	 "2753afb3a71817f4ff986af2b5968d1f8a61597ec441f5f94ccbe1f327b6a710481e53ffdb14fce2",
+	 "7cc50df20fce26290b66e51b4dddc7953b7d321c41e13623856a78f8a563deff4c01cf19637a8f"},
+	{"2022-blake3-aes-256-gcm",
+	 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+	 "404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f",
+	 "c0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedf",
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf",
+	 0,
+	 "c0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedfb5b5fd4996edc0a880f7"
+	 "82b533a9eb54e60834ceeffe233241cc04acacb8aff2ddba6dd758f805c106f796a46617eeba4b3446d8"
+	 "afdb603972738fe0cf9a7c2a5c1e47335c08bfef7fd95f6112c94583734a0149a3f15f927c9598911d61",
+	 NULL},
+	{"2022-blake3-chacha20-poly1305",
+	 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+	 NULL,
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf",
+	 NULL,
+	 1,
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebfcb9c0407521e400c1ff6"
+	 "06250811f683f2670d5d7fec650d0592919bd9ad2c0b58655139407fc4b579957546eaaf789f28e35953"
+	 "10df800d95091a3220a155eedfd5cdc2e1334a169ed9508e",
+	 "6189f30703f0f068369c0453218e8f51b08d37f2d0ebe88757cc0091b5e22afb08fddf54e640a2"},
+	{"2022-blake3-chacha20-poly1305",
+	 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+	 NULL,
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf",
+	 NULL,
+	 0,
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebfcb9c0407521e400c1ff6"
+	 "3c4676afd180543ed6999657494461e8c09912c8566b35453d5c2959fff8570e3d02beff57ae06d25459"
+	 "1dd54d74e82b08f286b1954d01a78e385943",
+	 NULL},
+	{"2022-blake3-chacha20-poly1305",
+	 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+	 NULL,
+	 "c0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedf",
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf",
+	 0,
+	 "c0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedf8b8079a05d13664161f7"
+	 "03a5fec285772502ee8b8106de18a9516b80359b9b55f763877fe05a4bcb5cc31f401bb5a5b1ccbefdfc"
+	 "b7f24f41ce28fa210abff7ee8ea1e3abe0cf728abe7413487e3c73fe2379da4c38414f8d792eced1fe51",
+	 "90ae78e9472afa2c6d7263ac676ff49b43452f7d68cfc6250abde048c59cd9f3580cdf92315aed"},
+};
+
+struct ss_packet_vector {
+	const char *method, *key, *user_key;
+	int reply;
+	const char *nonce; /* of XChaCha */
+	const char *header; /* session and packet id */
+	const char *wire;
+};
+
+static const struct ss_packet_vector ss_packet_vectors[] = {
+	{"2022-blake3-aes-128-gcm",
+	 "000102030405060708090a0b0c0d0e0f",
+	 NULL,
+	 0, NULL, "11223344556677880000000000000000",
+	 "6eb6196e4683f9ea49df7e1b9796609d69428edbfcf6bb43811a5ecd74aad1d694269799d786021692a8"
+	 "48a5caa08401e184e8f730f46b989b4779ff03"},
+	{"2022-blake3-aes-128-gcm",
+	 "000102030405060708090a0b0c0d0e0f",
+	 NULL,
+	 1, NULL, "99aabbccddeeff000000000000000000",
+	 "983d54476f2a6cb02fb8c436045cb876df20753939dfbe180600a984d014f50eae83866b4ff8bd5c5c01"
+	 "7dd85b7db4c6c5c744437701bf4dfc1fcae5f6634d1537fc8399"},
+	{"2022-blake3-aes-128-gcm",
+	 "000102030405060708090a0b0c0d0e0f",
+	 "404142434445464748494a4b4c4d4e4f",
+	 0, NULL, "11223344556677880000000000000001",
+	 "fde82efc52b676bfd4da36241286ddb9783d818851bc6e6d4c06628112869144776bac89d7475cd4cc02"
+	 "d7282dcafee180d8f727c4fa908851b3c1c5e7c1803c30ec3e9f6ce56fca1af468db2f"},
+	{"2022-blake3-aes-128-gcm",
+	 "000102030405060708090a0b0c0d0e0f",
+	 "404142434445464748494a4b4c4d4e4f",
+	 1, NULL, "99aabbccddeeff000000000000000001",
+	 "6577f826e95f6483db141df17a0428c956a3c91c7250807c264cea4fc2c85c4452cd62941f37204b4c4d"
+	 "8b10dc082d810e8b07cceca3480484ec23096d163cab2940591c"},
+	{"2022-blake3-aes-256-gcm",
+	 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+	 NULL,
+	 0, NULL, "11223344556677880000000000000000",
+	 "d91cb659c15f004229315c81a322cd6e91b595be44a590c9f97c310753c9ca36554497b7ba40cbcf9a80"
+	 "ab9d730331de263815f91f6f14d20c78647363"},
+	{"2022-blake3-aes-256-gcm",
+	 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+	 NULL,
+	 1, NULL, "99aabbccddeeff000000000000000000",
+	 "6b700443e3af28084cedf7a2d96269f6b1704a4797ae6fccebe76c4a5231ecb7dc5b746975b8e1764250"
+	 "ca7a1671414ed5a7e0e28c998fc98ae3766c1a6128ca5db245a5"},
+	{"2022-blake3-aes-256-gcm",
+	 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+	 "404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f",
+	 0, NULL, "11223344556677880000000000000001",
+	 "2e8c9c59501b08316d7a56a51b8097400a07c29d9a2b75afbbadba8c70651191a3cc5a0f027739180677"
+	 "98e0eef5cd3b4c9e065442a94125f95ecf109fce71576ff86e897c1c2c1fce6901cbe9"},
+	{"2022-blake3-aes-256-gcm",
+	 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+	 "404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f",
+	 1, NULL, "99aabbccddeeff000000000000000001",
+	 "8aa42a6cfa5f4d20f7d88586b2666eab2ff88531106ce63f04c4ab68ac917ad107b493e0533164b5dc76"
+	 "ba53957bbd7567f1087a70e387427146f5710cea2118a985965c"},
+	{"2022-blake3-chacha20-poly1305",
+	 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+	 NULL,
+	 0, "e0e1e2e3e4e5e6e7e8e9eaebecedeeeff0f1f2f3f4f5f6f7", "11223344556677880000000000000000",
+	 "e0e1e2e3e4e5e6e7e8e9eaebecedeeeff0f1f2f3f4f5f6f755d9ce26c1806987e9cd317a29da9bce2e30"
+	 "08e09b0cc1863b3cf3da508db3eb48f002f338d7997f177ec44b190329ec8f2339f513039bd263b9e6da"
+	 "44"},
+	{"2022-blake3-chacha20-poly1305",
+	 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+	 NULL,
+	 1, "e0e1e2e3e4e5e6e7e8e9eaebecedeeeff0f1f2f3f4f5f6f7", "99aabbccddeeff000000000000000000",
+	 "e0e1e2e3e4e5e6e7e8e9eaebecedeeeff0f1f2f3f4f5f6f7dd5146ae4908e10fe9cd317a29da9bce2f30"
+	 "08e09b0cc1863b2dd1e8d4d8d7a9d419779688faeb2b7afbde4e0de34bd88d0ec76a0e8bd76836fb8f7b"
+	 "c4ea27dc858a8ee5"},
+};
+
+struct ss_classic_vector {
+	const char *method, *key, *stream_salt, *stream, *chunk, *packet_salt, *packet;
+};
+
+static const struct ss_classic_vector ss_classic_vectors[] = {
+	{"aes-128-gcm", "b3adc47839e047eb228870526dc8fc30",
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf",
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf82ee4eca1107ec50b3b69f0e3b85cd2f98be99f5a852aa7b71ea"
+	 "5276e44388db7b2af9486521fe3ed2ced740ee3624bdf7f3b1796ea4a68393f8c6",
+	 "c7d524821fc81e05fec74d3cc607c28bae74d1be4f2ba08a24f797e030076170122e1d0745fe5c",
+	 "c0c1c2c3c4c5c6c7c8c9cacbcccdcecf",
+	 "c0c1c2c3c4c5c6c7c8c9cacbcccdcecf20cf748446e2fa7f285dfcad63087cbede78c093b11a514b5dc6"
+	 "859523ac627e4e66"},
+	{"aes-256-gcm", "b3adc47839e047eb228870526dc8fc30b347287ffca3045dcea06b3fdf090acb",
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf",
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf6426ef41384b95ed8bd5"
+	 "7baa031f42b30a77d05a5ea3ad1a67a5b1c53b167c27eaf3ea8dd3de88dacaaba32ed3bf76f2469083f5"
+	 "23ceafba14b976",
+	 "b710802640ac622d144859a963cbd3c2954a92c6b65f549ed643f7301d7089a1ee71637924fa0d",
+	 "c0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedf",
+	 "c0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedfacfcd03e46ac402f90bf"
+	 "f07bd798d8059a0d0c8240d7bdf5f88efbe1166521aa7bd4"},
+	{"chacha20-ietf-poly1305", "b3adc47839e047eb228870526dc8fc30b347287ffca3045dcea06b3fdf090acb",
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf",
+	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf1fd6f1e508ae3655ec5f"
+	 "5379241ceb112e6b1c4b379ea45e932107dbd28f9fcb42a4d255018b819e5089b8457446adbd5704887f"
+	 "305e8189ea3a5b",
+	 "aab9f7896f27fde1d03ccc4ba30e9536b28870b6ee316107149d37fa7bc99652b0135a2183ee83",
+	 "c0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedf",
+	 "c0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedff6c04f066fdc4bf5b592"
+	 "b3ff10ce797714d7512f370c2dbb8826520d585f7ec8d71f"},
+};
+
+#endif
