@@ -24,12 +24,25 @@ static inline void turn_once(struct loop *l)
 	alarm(0);
 }
 
+static inline void turn_tick(struct ev_loop *ev, struct ev_timer *t, int revents)
+{
+	(void)ev;
+	(void)t;
+	(void)revents;
+}
+
+/* The tick: deferred work may fulfil the condition just before the loop would sleep for good. */
 #define turn_until(l, cond) \
 	do { \
+		struct ev_timer tick_; \
+\
+		ev_timer_init(&tick_, turn_tick, 0.005, 0.005); \
+		ev_timer_start(loop_ev(l), &tick_); \
 		alarm(TURN_ALARM_S); \
 		while (!(cond)) \
 			ev_run(loop_ev(l), EVRUN_ONCE); \
 		alarm(0); \
+		ev_timer_stop(loop_ev(l), &tick_); \
 	} while (0)
 
 /* Runs what is ready now and what was deferred, without waiting. */
