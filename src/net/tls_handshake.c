@@ -1,0 +1,269 @@
+/*
+ * The handshake: OpenSSL between two queues, driven by the lower stream's
+ * events. At its end the connection goes over to an engine (tls_engine.h) and
+ * the SSL object is usually thrown away.
+ */
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "net/stream_tls.h"
+#include "net/tls_conn.h"
+
+struct tls_handshake {
+	struct stream_user below;
+	struct stream *lower;
+	struct tls_ctx *ctx;
+	struct tls_conn *conn; /* server: NULL until the first record is complete */
+	struct tls_user *user;
+	struct bufq in, out;
+	struct defer start;
+	struct garbage garbage;
+};
+
+/* Bytes that may wait unread by OpenSSL: more than one record never needs to. */
+enum { IN_MAX = TLS_HEADER_LEN + TLS_CIPHER_MAX_12 };
+
+static void destroy(struct garbage *g)
+{
+	free(container_of(g, struct tls_handshake, garbage));
+}
+
+static void dispose(struct tls_handshake *h)
+{
+	struct loop *l = h->start.loop;
+
+	defer_cancel(&h->start);
+	tls_conn_free(h->conn);
+	h->conn = NULL;
+	bufq_clear(&h->in);
+	bufq_clear(&h->out);
+	h->garbage.destroy = destroy;
+	loop_free_later(l, &h->garbage);
+}
+
+static void fail(struct tls_handshake *h, int err, const char *why)
+{
+	char text[TLS_WHY_MAX] = "TLS failed without a reason";
+	struct tls_user *user = h->user;
+	size_t n = why ? strlen(why) : 0;
+
+	if (n > 0) { /* it may lie in what is freed now */
+		n = n < sizeof(text) - 1 ? n : sizeof(text) - 1;
+		memcpy(text, why, n);
+		text[n] = 0;
+	}
+	stream_want(h->lower, 0);
+	stream_attach(h->lower, NULL);
+	stream_close(h->lower, 0); /* not a reset: an alert may be on its way */
+	dispose(h);
+	user->on_done(user, NULL, NULL, err, text);
+}
+
+static struct tls_engine *make_engine(struct tls_handshake *h, bool *fast)
+{
+	struct tls_conn *c = h->conn;
+	bool server = h->ctx->server;
+	struct tls_engine *e = NULL;
+	int err;
+
+	*fast = false;
+	if (tls_conn_may_go_fast(c)) {
+		uint16_t suite = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(c->ssl));
+
+		e = tls_fast_new(suite, server, server ? &c->client : &c->server,
+				 server ? &c->server : &c->client, &err);
+		*fast = e != NULL;
+	}
+	if (!e) {
+		h->conn = NULL;
+		e = tls_ssl_new(c);
+	}
+	return e;
+}
+
+static void succeed(struct tls_handshake *h)
+{
+	SSL *ssl = h->conn->ssl;
+	char sni[ADDR_NAME_MAX + 1] = "", alpn[256] = "";
+	struct tls_info info = {.version = (unsigned)SSL_version(ssl),
+				.cipher = SSL_CIPHER_get_name(SSL_get_current_cipher(ssl)),
+				.alpn = alpn,
+				.sni = sni,
+				.resumed = SSL_session_reused(ssl) == 1};
+	struct tls_user *user = h->user;
+	const unsigned char *name;
+	struct tls_engine *e;
+	struct stream *s;
+	unsigned n;
+
+	if (h->ctx->server)
+		tls_conn_sni(h->conn, sni);
+	SSL_get0_alpn_selected(ssl, &name, &n);
+	if (n > 0 && n < sizeof(alpn))
+		memcpy(alpn, name, n);
+	e = make_engine(h, &info.fast);
+	if (!e) {
+		fail(h, -ERR_NOMEM, "out of memory");
+		return;
+	}
+	stream_want(h->lower, 0);
+	s = stream_tls_new(h->lower, e, &h->in, &h->out);
+	dispose(h);
+	if (s)
+		user->on_done(user, s, &info, 0, NULL);
+	else
+		user->on_done(user, NULL, NULL, -ERR_NOMEM, "out of memory");
+}
+
+static int flush(struct tls_handshake *h)
+{
+	ssize_t n = bufq_empty(&h->out) ? 0 : stream_write(h->lower, &h->out);
+
+	return n < 0 ? (int)n : 0;
+}
+
+/* A silent or slow stranger gets no SSL object: it waits for a whole first record. */
+static int ensure_conn(struct tls_handshake *h)
+{
+	if (h->conn)
+		return 0;
+	if (tls_record_ready(&h->in) == 0)
+		return -ERR_EOF;
+	h->conn = tls_conn_new(h->ctx, NULL);
+	return h->conn ? 0 : -ERR_NOMEM;
+}
+
+enum step { STEP_MORE = 0, STEP_DONE, STEP_FAILED };
+
+/* Lets OpenSSL work on what there is. */
+static enum step handshake_step(struct tls_handshake *h, int *err, const char **why)
+{
+	int n = ensure_conn(h);
+
+	if (n == -ERR_EOF)
+		return STEP_MORE;
+	*err = -ERR_NOMEM;
+	*why = "out of memory";
+	if (n)
+		return STEP_FAILED;
+	h->conn->io.in = &h->in;
+	h->conn->io.out = &h->out;
+	ERR_clear_error();
+	n = SSL_do_handshake(h->conn->ssl);
+	if (n != 1 && SSL_get_error(h->conn->ssl, n) != SSL_ERROR_WANT_READ) {
+		*err = h->conn->io.broken ? -ERR_NOMEM : -ERR_TLS;
+		*why = tls_conn_explain(h->conn);
+		flush(h); /* the alert */
+		return STEP_FAILED;
+	}
+	*err = flush(h);
+	if (*err) {
+		*why = stream_why(h->lower);
+		return STEP_FAILED;
+	}
+	return n == 1 ? STEP_DONE : STEP_MORE;
+}
+
+/* One helping from below. 1 when there are new bytes, 0 when not, -ERR_* with *@why. */
+static int take_input(struct tls_handshake *h, const char **why)
+{
+	ssize_t n;
+
+	if (h->in.len >= IN_MAX)
+		return 0;
+	n = stream_read(h->lower, &h->in, IN_MAX);
+	if (n >= 0)
+		return n > 0;
+	*why = n == -ERR_EOF ? "the peer closed the connection during the TLS handshake"
+			     : stream_why(h->lower);
+	if (!*why)
+		*why = err_name((int)n);
+	return n == -ERR_EOF ? -ERR_RESET : (int)n;
+}
+
+static void turn(struct tls_handshake *h, bool readable)
+{
+	const char *why = NULL, *ended = NULL;
+	int err = 0, got = readable ? take_input(h, &ended) : 0;
+	enum step step;
+
+	/* Bytes that came before an end still count: the last of them may be an alert. */
+	step = got < 0 && bufq_empty(&h->in) ? STEP_MORE : handshake_step(h, &err, &why);
+	if (step == STEP_MORE && got < 0) {
+		step = STEP_FAILED;
+		err = got;
+		why = ended;
+	}
+	switch (step) {
+	case STEP_DONE:
+		succeed(h);
+		break;
+	case STEP_FAILED:
+		fail(h, err, why);
+		break;
+	case STEP_MORE:
+		stream_want(h->lower,
+			    STREAM_READ | (bufq_empty(&h->out) ? 0u : (unsigned)STREAM_WRITE));
+		break;
+	}
+}
+
+static void on_below(struct stream_user *u, struct stream *lower, unsigned events)
+{
+	(void)lower;
+	turn(container_of(u, struct tls_handshake, below), events & STREAM_READ);
+}
+
+static void on_start(struct defer *d)
+{
+	turn(container_of(d, struct tls_handshake, start), false);
+}
+
+static struct tls_handshake *start(struct stream *lower, struct bufq *early, struct tls_ctx *ctx,
+				   const char *dialled, struct tls_user *user)
+{
+	struct tls_handshake *h = calloc(1, sizeof(*h));
+
+	if (h && !ctx->server)
+		h->conn = tls_conn_new(ctx, dialled);
+	if (!h || (!ctx->server && !h->conn)) {
+		free(h);
+		if (early)
+			bufq_clear(early);
+		stream_close(lower, -ERR_NOMEM);
+		return NULL;
+	}
+	h->below.on_event = on_below;
+	h->lower = lower;
+	h->ctx = ctx;
+	h->user = user;
+	if (early)
+		bufq_move(&h->in, early, early->len);
+	list_init(&h->garbage.node);
+	defer_init(&h->start, lower->loop, on_start);
+	stream_attach(lower, &h->below);
+	defer_ask(&h->start);
+	return h;
+}
+
+struct tls_handshake *tls_client_start(struct stream *lower, struct tls_ctx *ctx,
+				       const char *dialled, struct tls_user *user)
+{
+	return start(lower, NULL, ctx, dialled, user);
+}
+
+struct tls_handshake *tls_server_start(struct stream *lower, struct bufq *early,
+				       struct tls_ctx *ctx, struct tls_user *user)
+{
+	return start(lower, early, ctx, NULL, user);
+}
+
+void tls_cancel(struct tls_handshake *h, int err)
+{
+	stream_want(h->lower, 0);
+	stream_attach(h->lower, NULL);
+	stream_close(h->lower, err);
+	dispose(h);
+}
