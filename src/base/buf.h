@@ -33,6 +33,8 @@
 enum {
 	BUF_HEADROOM = 64,
 	BUF_DATA = 16384,  /* payload of a large buf */
+	BUF_READ = 16320,  /* what streams read into one: with the headers of a layer or two it
+			      still fits one TLS record */
 	BUF_SMALL = 2048,  /* payload of a small one: a datagram, a copied remnant */
 	BUF_TAILROOM = 64, /* an AEAD tag or two behind the payload */
 };

@@ -5,6 +5,7 @@
 static const char *const names[] = {
 	[ERR_NONE] = "ok",
 	[ERR_EOF] = "end of stream",
+	[ERR_END] = "ended by peer",
 	[ERR_MALFORMED] = "malformed data",
 	[ERR_AUTH] = "authentication failed",
 	[ERR_REPLAY] = "replayed",

@@ -8,6 +8,7 @@
 enum err {
 	ERR_NONE = 0,
 	ERR_EOF,	 /* the peer finished sending; not a fault */
+	ERR_END,	 /* the peer ended both directions in order; not a fault */
 	ERR_MALFORMED,	 /* bytes that no valid peer sends */
 	ERR_AUTH,	 /* not one of our users, or a bad tag */
 	ERR_REPLAY,	 /* authentic, but seen before */

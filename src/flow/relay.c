@@ -101,7 +101,7 @@ static void pump_finish(struct pump *p, bool to_half_close)
 	if (!p->eof || p->done || pump_blocked(p))
 		return;
 	p->done = true;
-	if (to_half_close)
+	if (to_half_close && !p->whole && stream_can_half_close(p->to))
 		stream_shutdown(p->to);
 }
 
@@ -132,8 +132,9 @@ static int pump_run(struct relay *r, struct pump *p, bool readable, bool *from_s
 	if (!readable || p->eof)
 		return 0;
 	n = stream_read(p->from, &p->held, STREAM_READ_MAX);
-	if (n == -ERR_EOF) {
+	if (n == -ERR_EOF || n == -ERR_END) {
 		p->eof = true;
+		p->whole = n == -ERR_END;
 		return 0;
 	}
 	*from_side = true;
@@ -162,7 +163,8 @@ static void relay_turn(struct relay *r, bool a_readable, bool b_readable)
 	}
 	pump_finish(&r->up, r->limits.b_half_close);
 	pump_finish(&r->down, r->limits.a_half_close);
-	if (r->up.done && r->down.done) {
+	if ((r->up.done && r->down.done) || (r->up.done && r->up.whole) ||
+	    (r->down.done && r->down.whole)) {
 		relay_end(r, 0, false);
 		return;
 	}

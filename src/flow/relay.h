@@ -41,6 +41,7 @@ struct pump {
 	uint64_t bytes;		  /* written to @to */
 	bool eof;		  /* @from has finished */
 	bool done;		  /* and @to has been told */
+	bool whole;		  /* the end of @from was the end of both directions */
 };
 
 struct relay {

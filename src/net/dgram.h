@@ -3,9 +3,11 @@
  * session of a mux, the packets of VLESS or Shadowsocks, a SOCKS5 association.
  *
  * send() always takes the packet; when there is no room it is dropped, as a
- * network would. Packets come up through the user's on_packet. An address of a
- * packet is where it goes to (send) or came from (on_packet); a name is
- * allowed where the carrier can express one.
+ * network would. Packets come up through the user's on_packet. The address that
+ * goes with a packet is always the remote party, never the user: towards an
+ * outbound where it goes to or came from; towards an inbound whom the client
+ * addressed, or who answers it. A name is allowed where the carrier can
+ * express one.
  */
 #ifndef GARENNE_NET_DGRAM_H
 #define GARENNE_NET_DGRAM_H

@@ -290,3 +290,26 @@ void loop_post(struct loop *l, struct post *p)
 	pthread_mutex_unlock(&l->post_lock);
 	ev_async_send(l->ev, &l->wake);
 }
+
+static void on_ev_signal(struct ev_loop *ev, struct ev_signal *es, int revents)
+{
+	struct signal_watch *w = container_of(es, struct signal_watch, ev);
+
+	(void)ev;
+	(void)revents;
+	w->on_signal(w, es->signum);
+}
+
+void signal_watch_start(struct signal_watch *w, struct loop *l, int signo,
+			void (*on_signal)(struct signal_watch *w, int signo))
+{
+	w->loop = l;
+	w->on_signal = on_signal;
+	ev_signal_init(&w->ev, on_ev_signal, signo);
+	ev_signal_start(l->ev, &w->ev);
+}
+
+void signal_watch_stop(struct signal_watch *w)
+{
+	ev_signal_stop(w->loop->ev, &w->ev);
+}

@@ -101,6 +101,17 @@ void loop_adopt(struct loop *l, struct orphan *o);
 /** Harmless for one that is not adopted, if its node was initialised. */
 void loop_disown(struct orphan *o);
 
+/* A signal of the process, as an event of one loop. */
+struct signal_watch {
+	struct ev_signal ev;
+	struct loop *loop;
+	void (*on_signal)(struct signal_watch *w, int signo);
+};
+
+void signal_watch_start(struct signal_watch *w, struct loop *l, int signo,
+			void (*on_signal)(struct signal_watch *w, int signo));
+void signal_watch_stop(struct signal_watch *w);
+
 struct post {
 	struct post *next;
 	void (*run)(struct loop *l, struct post *p); /* in the target's thread; owns @p */

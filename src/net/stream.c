@@ -83,3 +83,8 @@ int stream_fd(struct stream *s)
 {
 	return s->ops->fd ? s->ops->fd(s) : -1;
 }
+
+bool stream_can_half_close(struct stream *s)
+{
+	return !s->ops->can_half_close || s->ops->can_half_close(s);
+}

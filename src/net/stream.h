@@ -6,14 +6,17 @@
  * Contract
  *  - read() appends to the caller's queue: > 0 bytes moved, 0 nothing now,
  *    -ERR_EOF the peer has finished sending (the other direction may go on),
- *    any other -ERR_*: broken, close it.
+ *    -ERR_END it has ended both directions in order (all bytes were read; writes
+ *    are in vain), any other -ERR_*: broken, close it.
  *  - write() takes bytes off the front of the caller's queue, as many as it
  *    can without unbounded buffering: > 0 taken, 0 none now, -ERR_* broken.
  *  - want() sets the interest. Not wanting READ is the back-pressure. Interest
  *    is level-triggered: while there is something to read (or room to write)
  *    and it is wanted, on_event comes again each turn. Broken and ended
  *    streams count as readable.
- *  - shutdown() says "we have finished sending" after all that write() took.
+ *  - shutdown() says "we have finished sending" after all that write() took; a
+ *    carrier that cannot say so answers false to can_half_close() and shutdown()
+ *    does nothing.
  *  - close() consumes the stream and never calls back. With err 0 bytes that
  *    were taken are still delivered, for a bounded time; otherwise the peer
  *    sees a reset where the carrier can express it.
@@ -35,7 +38,7 @@ enum { STREAM_READ = 1, STREAM_WRITE = 2 };
 
 /* What one read may bring at most: large enough to amortise a system call, small
  * enough that a turn of the loop stays short. */
-enum { STREAM_READ_MAX = 4 * BUF_DATA };
+enum { STREAM_READ_MAX = 4 * BUF_READ };
 
 struct stream;
 
@@ -55,6 +58,7 @@ struct stream_ops {
 	/* optional: detach from the loop / attach to @to, for streams that can move */
 	int (*move)(struct stream *s, struct loop *to);
 	const char *(*why)(struct stream *s); /* optional: words for the last error */
+	bool (*can_half_close)(struct stream *s); /* optional: NULL means yes */
 };
 
 /* Embedded at the start of every implementation. */
@@ -116,6 +120,8 @@ const char *stream_why(struct stream *s);
 struct stream *stream_unwrap(struct stream *s);
 /** 0 when @s now belongs to @to (call in the old loop's thread, events off), or -ERR_UNSUPPORTED. */
 int stream_move(struct stream *s, struct loop *to);
+/** May the peer be told that we have finished sending, and still answer? */
+bool stream_can_half_close(struct stream *s);
 /** A descriptor that may be spliced to and from, or -1. */
 int stream_fd(struct stream *s);
 

@@ -15,7 +15,7 @@ struct stream_tcp {
 	int broken; /* a write failed: reads report it once the peer's bytes are out */
 };
 
-enum { IOV_MAX_WRITE = 64 };
+enum { IOV_MAX_WRITE = 64, READ_BUFS = STREAM_READ_MAX / BUF_READ };
 
 static struct stream_tcp *of(struct stream *s)
 {
@@ -49,29 +49,29 @@ static void push_read(struct bufq *into, struct buf *b, size_t n)
 static ssize_t tcp_read(struct stream *s, struct bufq *into, size_t max)
 {
 	struct stream_tcp *t = of(s);
-	struct buf *bufs[STREAM_READ_MAX / BUF_DATA];
-	struct iovec iov[STREAM_READ_MAX / BUF_DATA];
-	size_t n = (max + BUF_DATA - 1) / BUF_DATA, made = 0;
+	struct buf *bufs[READ_BUFS];
+	struct iovec iov[READ_BUFS];
+	size_t n = (max + BUF_READ - 1) / BUF_READ, made = 0;
 	ssize_t got, left;
 
-	if (n > STREAM_READ_MAX / BUF_DATA)
-		n = STREAM_READ_MAX / BUF_DATA;
+	if (n > READ_BUFS)
+		n = READ_BUFS;
 	for (; made < n; made++) {
 		bufs[made] = buf_new(BUF_DATA);
 		if (!bufs[made])
 			break;
-		iov[made] = (struct iovec){bufs[made]->data, BUF_DATA};
+		iov[made] = (struct iovec){bufs[made]->data, BUF_READ};
 	}
 	if (made == 0)
 		return -ERR_NOMEM;
-	if (max < made * BUF_DATA)
-		iov[made - 1].iov_len = max - (made - 1) * BUF_DATA;
+	if (max < made * BUF_READ)
+		iov[made - 1].iov_len = max - (made - 1) * BUF_READ;
 	do
 		got = readv(t->watch.io.fd, iov, (int)made);
 	while (got == -1 && errno == EINTR);
 	left = got;
 	for (size_t i = 0; i < made; i++) {
-		size_t part = left > BUF_DATA ? BUF_DATA : left > 0 ? (size_t)left : 0;
+		size_t part = left > BUF_READ ? BUF_READ : left > 0 ? (size_t)left : 0;
 
 		if (part)
 			push_read(into, bufs[i], part);
