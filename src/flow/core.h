@@ -29,6 +29,7 @@ struct core {
 	struct worker workers[CORE_LOOPS_MAX];
 	unsigned n_workers;
 	struct router *router;
+	struct outbound *mux_acceptor; /* takes flows that are carriers of mux; in no table */
 	struct outbound **outbounds; /* the first is the default */
 	size_t n_outbounds, cap_outbounds;
 };

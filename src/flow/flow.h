@@ -53,6 +53,13 @@ struct flow_hook {
 	void (*ended)(struct flow_hook *h, struct flow *f);
 };
 
+/* Instead of an inbound: somebody who wants the outbound's stream for itself, as a bridge its
+ * carrier. Told once; the flow has ended then. */
+struct flow_taker {
+	/* Gives @out, or NULL with @err and words (valid during the call, may be NULL). */
+	void (*taken)(struct flow_taker *t, struct stream *out, int err, const char *why);
+};
+
 /* What an outbound leaves while OPENING, so that the flow can be given up. */
 struct flow_opening {
 	void (*cancel)(struct flow_opening *o);
@@ -82,15 +89,18 @@ struct flow {
 	bool in_half_close;	/* f->in can be told that the far side finished sending */
 	bool in_ends_whole;	/* the end of f->in is the end of both directions */
 	struct flow_hook *hook; /* NULL: none */
+	struct flow_taker *taker; /* then there is neither in nor in_dgram */
+	bool registers;		/* a carrier of VLESS reverse, not a visitor */
 
 	/* Found by the dispatcher. */
-	struct addr seen_name;	  /* sniffed name, for rules only (routeOnly); or ADDR_NONE */
+	char *seen_name;	  /* sniffed name, for rules only (routeOnly); owned, or NULL */
 	const char *protocol;	  /* sniffed or known: "tls", "http1", ...; "" */
 	struct sniff_attrs *attrs; /* HTTP head for rules, or NULL */
-	struct outbound *out;
+	struct outbound *out; /* set before flow_dispatch: forced, no rule is asked */
 	const struct conf_rule *rule; /* NULL: default */
 	unsigned hops;
 
+	struct defer start;
 	struct flow_opening *opening;
 	struct relay relay;
 	struct relay_user on_relay;
@@ -115,6 +125,9 @@ void flow_connected(struct flow *f, struct stream *out, bool out_half_close);
 void flow_connected_dgram(struct flow *f, struct dgram *out);
 /** The outbound gives up; @why may be NULL. Closes the inbound side. */
 void flow_failed(struct flow *f, int err, const char *why);
+/** The outbound keeps the inbound's stream for itself (a portal its carrier): gives it, with the
+ * bytes already read in @early. The flow ends. */
+struct stream *flow_take_in(struct flow *f, struct bufq *early);
 /** Ends a flow in whatever state, as when the program stops or a user is removed. */
 void flow_abort(struct flow *f, int err);
 

@@ -12,7 +12,8 @@
 #include "net/stream.h"
 
 struct inbound;
-struct listener;
+struct inbound_listener;
+struct transport_server;
 
 /* What is known of a connection when the protocol gets it. */
 struct conn_info {
@@ -43,10 +44,12 @@ struct inbound {
 	struct core *core;
 	const char *tag;
 	struct transport_server *transport;
-	struct listener **listeners;
+	struct inbound_listener **listeners;
 	size_t n_listeners;
 };
 
+/** Builds the transport (certificates are read). 0, or -ERR_* with a line logged. */
+int inbound_prepare(struct inbound *in);
 /** Opens all listeners of @in->conf. 0, or -ERR_* with a line logged; then nothing is open. */
 int inbound_start(struct inbound *in);
 /** Closes the listeners; flows go on. */

@@ -12,6 +12,8 @@
 #include "base/addr.h"
 #include "flow/flow.h"
 
+struct observe_stats;
+
 struct outbound_ops {
 	const char *protocol;
 	/* Takes the flow; ends in flow_connected*, flow_failed, or (if @f->opening was set) its
@@ -30,6 +32,7 @@ struct outbound {
 	const char *tag; /* "" when it has none; lives as long as the core */
 	struct core *core;
 	struct loop *home; /* NULL: any loop */
+	struct observe_stats *stats; /* NULL: nobody probes it */
 };
 
 #endif
