@@ -1,0 +1,90 @@
+/*
+ * Mux.Cool: many sessions on one carrier.
+ *
+ * Roles: the mux client opens sessions, the mux server reaches the targets. With
+ * a reverse proxy the client sits on the side that accepted the carrier.
+ *
+ * Sending. Each session has a short queue. Once per turn of the loop the
+ * carrier's share is filled from these queues: sessions that have been quiet
+ * go first, the others take turns (deficit round robin), so a keystroke does
+ * not wait behind a download. What has left for the carrier is kept small.
+ *
+ * Receiving. Frames are parsed where they lie and handed to their session as
+ * slices. A session whose reader is slow parks its bytes. Between our own
+ * programs a credit window (proto/muxext.h) pauses the sender of that session
+ * alone. A stock sender cannot be paused: when a session has parked its bound
+ * and its reader has made progress lately, the whole carrier waits for it, as
+ * with stock software; a reader that has stopped is reset alone.
+ *
+ * Liveness. When nothing was received for a while, a frame for a session that
+ * does not exist is sent: every known implementation answers it with End. A
+ * carrier that stays silent is dead, whatever TCP thinks.
+ */
+#ifndef GARENNE_PROXY_MUX_H
+#define GARENNE_PROXY_MUX_H
+
+#include "base/addr.h"
+#include "net/dgram.h"
+#include "net/stream.h"
+
+struct mux;
+struct mux_session;
+
+enum mux_role {
+	MUX_CLIENT = 0,
+	MUX_SERVER,
+};
+
+/* What a New frame says. */
+struct mux_request {
+	uint8_t net; /* CONF_TCP or CONF_UDP */
+	struct addr target;
+	struct ipport source, local; /* family 0: not known, not sent */
+	uint8_t source_net;	     /* CONF_*: of the connection that source belongs to */
+};
+
+struct mux_config {
+	enum mux_role role;
+	bool addresses;	 /* New carries source and local address (VLESS reverse) */
+	bool xudp_single; /* one UDP session with id 0: no frames that its reader dislikes */
+	uint32_t window; /* bytes a session may park; 0: the default */
+};
+
+struct mux_user {
+	/* Server: a session was opened. Exactly one of @s, @d is set; takes it. */
+	void (*on_session)(struct mux_user *u, struct mux *m, const struct mux_request *req,
+			   struct stream *s, struct dgram *d);
+	/* The carrier is gone; its sessions have been told. The mux frees itself afterwards. */
+	void (*on_end)(struct mux_user *u, struct mux *m, int err, const char *why);
+};
+
+/** Takes @carrier and the bytes in @early (may be NULL). Gives; NULL (carrier closed) when
+ * memory is out. */
+struct mux *mux_new(struct stream *carrier, struct bufq *early, const struct mux_config *conf,
+		    struct mux_user *user);
+/** Ends the carrier and all sessions; does not call back. Takes NULL too. */
+void mux_close(struct mux *m, int err);
+
+/** Client: opens a session; the New frame leaves with the first bytes of this turn. Gives, or
+ * NULL when ids or memory are out. */
+struct stream *mux_open(struct mux *m, const struct mux_request *req);
+struct dgram *mux_open_dgram(struct mux *m, const struct mux_request *req);
+
+/* The far side's word on a session that mux_open gave: only our own programs say it. */
+struct mux_verdict {
+	/* @err 0 or -ERR_*, once. */
+	void (*on_verdict)(struct mux_verdict *v, int err);
+};
+/** Client: asks to be told. False: this peer cannot tell. @v NULL takes it back. */
+bool mux_ask_verdict(struct stream *session, struct mux_verdict *v);
+/** Server: tells the client whether the target answered; nothing to peers that do not ask. */
+void mux_give_verdict(struct stream *session, int err);
+
+size_t mux_sessions(const struct mux *m);      /* live ones */
+size_t mux_opened(const struct mux *m);	       /* in its life */
+size_t mux_queued(const struct mux *m);	       /* bytes waiting to leave: choose another carrier */
+bool mux_peer_is_ours(const struct mux *m);
+uint32_t mux_rtt_ms(const struct mux *m);      /* 0: not measured yet */
+uint64_t mux_last_heard_ms(const struct mux *m);
+
+#endif
