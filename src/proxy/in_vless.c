@@ -1,0 +1,270 @@
+#include "proxy/in_vless.h"
+
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "flow/flow.h"
+#include "proto/muxcool.h"
+#include "proto/vless.h"
+#include "proxy/fallback.h"
+#include "proxy/intake.h"
+#include "proxy/portal.h"
+#include "proxy/vless_cap.h"
+#include "proxy/vless_packets.h"
+#include "proxy/vless_stream.h"
+#include "proxy/vless_users.h"
+
+struct in_vless {
+	struct inbound in;
+	const struct conf_in_vless *conf;
+	struct vless_users *users;
+	struct intake_log log;
+};
+
+/* A connection until its request is understood. */
+struct vless_conn {
+	struct in_vless *owner;
+	struct intake_user on_intake;
+	struct intake intake;
+	struct ipport source, local;
+	const struct conf_vless_user *user;
+	const struct conf_fallback *fallback;
+	struct vless_request req; /* its spans are not valid after decode */
+	bool judged;		  /* the first read was looked at for fallbacks */
+	bool peer_ours;
+	char *sni, *alpn; /* only when there are fallbacks */
+	struct garbage garbage;
+};
+
+enum { INTAKE_LIMIT = 8192 };
+
+static void conn_destroy(struct garbage *g)
+{
+	struct vless_conn *c = container_of(g, struct vless_conn, garbage);
+
+	free(c->sni);
+	free(c->alpn);
+	free(c);
+}
+
+static void conn_free(struct vless_conn *c, struct loop *l)
+{
+	c->garbage.destroy = conn_destroy;
+	loop_free_later(l, &c->garbage);
+}
+
+/* Fallbacks are decided by the first read alone: a visitor whose first bytes are short is not
+ * one of ours, and must not be kept waiting for more. */
+static bool falls_back(struct vless_conn *c, struct span in)
+{
+	const struct conf_in_vless *conf = c->owner->conf;
+	struct uuid id;
+
+	if (c->judged || conf->n_fallbacks == 0)
+		return false;
+	c->judged = true;
+	if (in.n >= VLESS_FALLBACK_MIN && vless_id_decode(&id, in, NULL) > 0 &&
+	    vless_users_find(c->owner->users, &id))
+		return false;
+	c->fallback = fallback_choose(conf, c->sni ? c->sni : "", c->alpn ? c->alpn : "", in);
+	return c->fallback != NULL;
+}
+
+static ssize_t fail(struct intake *k, int err, const char *why)
+{
+	k->why = why;
+	return err;
+}
+
+/* What the account may do. */
+static ssize_t check_request(struct vless_conn *c, struct intake *k)
+{
+	struct vless_addons a;
+	bool bridge = *c->user->reverse_tag != 0;
+
+	if (vless_addons_decode(&a, c->req.addons) != 0)
+		return fail(k, -ERR_MALFORMED, "failed to decode request header addons");
+	if (a.flow.n)
+		return fail(k, -ERR_UNSUPPORTED, "the flow that the client asks for is not enabled");
+	if (bridge && c->req.command != VLESS_REVERSE)
+		return fail(k, -ERR_AUTH,
+			    "for safety reasons, a user with \"reverse\" is not allowed to use "
+			    "forward proxy");
+	if (!bridge && c->req.command == VLESS_REVERSE)
+		return fail(k, -ERR_AUTH, "user is not allowed to create reverse proxy");
+	c->peer_ours = vless_cap_has(c->req.addons);
+	return 0;
+}
+
+static ssize_t on_decode(struct intake_user *u, struct intake *k, struct span in)
+{
+	struct vless_conn *c = container_of(u, struct vless_conn, on_intake);
+	enum vless_fault fault = VLESS_FAULT_NONE;
+	struct uuid id;
+	ssize_t n;
+
+	if (in.n == 0)
+		return 0;
+	if (falls_back(c, in)) {
+		intake_finish(k);
+		return 0;
+	}
+	n = vless_id_decode(&id, in, &fault);
+	if (n == 0)
+		return 0;
+	if (n < 0)
+		return fail(k, -ERR_AUTH, vless_fault_text(fault));
+	if (!c->user)
+		c->user = vless_users_find(c->owner->users, &id);
+	if (!c->user)
+		return fail(k, -ERR_AUTH, "invalid request user id");
+	n = vless_request_decode(&c->req, in, &fault);
+	if (n < 0)
+		return fail(k, -ERR_MALFORMED, vless_fault_text(fault));
+	if (n > 0) {
+		ssize_t err = check_request(c, k);
+
+		if (err)
+			return err;
+		intake_finish(k);
+	}
+	return n;
+}
+
+static void to_flow(struct vless_conn *c, struct flow *f, struct stream *s)
+{
+	f->origin = FLOW_FROM_SERVER;
+	f->source = c->source;
+	f->local = c->local;
+	f->user = c->user->email;
+	f->level = c->user->level;
+	f->vless_route = vless_route(&c->req.id);
+	f->target = c->req.target;
+	f->in = s;
+	f->in_half_close = true; /* if the stream can */
+	f->in_ends_whole = !c->peer_ours;
+}
+
+static void serve_udp(struct flow *f)
+{
+	f->in_dgram = vless_packets_new(f->in);
+	f->in = NULL;
+	if (f->in_dgram)
+		flow_dispatch(f);
+	else
+		flow_failed(f, -ERR_NOMEM, NULL);
+}
+
+static void serve_request(struct vless_conn *c, struct stream *below, struct bufq *rest)
+{
+	struct in_vless *v = c->owner;
+	uint8_t head[VLESS_RESPONSE_MAX];
+	struct wr w = wr_of(head, sizeof(head));
+	struct vless_response resp = {.addons = vless_cap_addons()};
+	struct conn_info info = {.source = c->source, .local = c->local};
+	struct vless_side side;
+	struct stream *s;
+	struct flow *f;
+
+	vless_response_encode(&w, &resp);
+	side = (struct vless_side){.head = span_of(head, w.n), .half_close = c->peer_ours};
+	s = vless_stream_new(below, rest, &side);
+	f = s ? inbound_flow(&v->in, s->loop, c->req.command == VLESS_UDP ? CONF_UDP : CONF_TCP,
+			     &info) :
+		NULL;
+	if (!f) {
+		stream_close(s, -ERR_LIMIT);
+		return;
+	}
+	to_flow(c, f, s);
+	if (c->req.command == VLESS_UDP) {
+		serve_udp(f);
+		return;
+	}
+	if (c->req.command == VLESS_MUX)
+		addr_set_host(&f->target, span_str(MUXCOOL_NAME), 0);
+	if (c->req.command == VLESS_REVERSE) {
+		portal_register_vless(f, c->user->reverse_tag);
+		return;
+	}
+	flow_dispatch(f);
+}
+
+static void on_done(struct intake_user *u, struct intake *k, struct stream *s, struct bufq *rest)
+{
+	struct vless_conn *c = container_of(u, struct vless_conn, on_intake);
+	struct loop *l = s->loop;
+
+	(void)k;
+	if (c->fallback)
+		fallback_start(&c->owner->in, c->fallback, s, rest, &c->source, &c->local);
+	else
+		serve_request(c, s, rest);
+	conn_free(c, l);
+}
+
+static void on_failed(struct intake_user *u, struct intake *k, int err)
+{
+	struct vless_conn *c = container_of(u, struct vless_conn, on_intake);
+
+	(void)err;
+	conn_free(c, k->deadline.loop);
+}
+
+static void vless_serve(struct inbound *in, struct stream *s, const struct conn_info *info)
+{
+	struct in_vless *v = container_of(in, struct in_vless, in);
+	struct vless_conn *c = calloc(1, sizeof(*c));
+	struct intake_terms terms = {
+		.limit = INTAKE_LIMIT,
+		.deadline_ms = conf_policy(in->core->conf, 0)->handshake_s * 1000ull,
+		.log = &v->log,
+		.source = info->source,
+	};
+
+	if (!c) {
+		stream_close(s, -ERR_NOMEM);
+		return;
+	}
+	c->owner = v;
+	c->source = info->source;
+	c->local = info->local;
+	if (v->conf->n_fallbacks) {
+		c->sni = strdup(info->sni);
+		c->alpn = strdup(info->alpn);
+	}
+	c->on_intake = (struct intake_user){on_decode, on_done, on_failed};
+	intake_start(&c->intake, s, NULL, &terms, &c->on_intake);
+}
+
+static void vless_free(struct inbound *in)
+{
+	struct in_vless *v = container_of(in, struct in_vless, in);
+
+	vless_users_free(v->users);
+	free(v);
+}
+
+static const struct inbound_ops vless_ops = {
+	.protocol = "vless",
+	.serve = vless_serve,
+	.free = vless_free,
+};
+
+struct inbound *in_vless_new(struct core *c, const struct conf_inbound *conf)
+{
+	struct in_vless *v = calloc(1, sizeof(*v));
+
+	if (!v)
+		return NULL;
+	v->in = (struct inbound){.ops = &vless_ops, .conf = conf, .core = c, .tag = conf->tag};
+	v->conf = &conf->vless;
+	v->log.area = "vless";
+	v->users = vless_users_new(conf->vless.users, conf->vless.n_users);
+	if (!v->users) {
+		free(v);
+		return NULL;
+	}
+	return &v->in;
+}

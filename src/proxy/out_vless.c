@@ -1,0 +1,226 @@
+#include "proxy/out_vless.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "flow/core.h"
+#include "flow/dialer.h"
+#include "proto/muxcool.h"
+#include "proto/vless.h"
+#include "proxy/mux.h"
+#include "proxy/vless_cap.h"
+#include "proxy/vless_packets.h"
+#include "proxy/vless_stream.h"
+
+struct out_vless {
+	struct outbound o;
+	const struct conf_out_vless *conf;
+	struct dialer *dialer;
+	atomic_bool server_ours; /* learned from a response */
+};
+
+/* One connection to the server while it is opened for a flow. */
+struct vless_dial {
+	struct out_vless *v;
+	struct flow *f;
+	struct dial *dial;
+	struct dial_user on_dialed;
+	struct flow_opening opening;
+	struct garbage garbage;
+};
+
+/* A mux with one UDP session, and what ends with it. */
+struct xudp {
+	struct mux_user on_mux;
+	struct loop *loop;
+	struct garbage garbage;
+};
+
+enum { PORT_DNS = 53, PORT_QUIC = 443 };
+
+static void dial_destroy(struct garbage *g)
+{
+	free(container_of(g, struct vless_dial, garbage));
+}
+
+static void dial_free(struct vless_dial *d)
+{
+	d->garbage.destroy = dial_destroy;
+	loop_free_later(d->f->loop, &d->garbage);
+}
+
+/* XUDP where stock clients use it: everything but DNS and QUIC, which have one target each. */
+static bool use_xudp(const struct flow *f)
+{
+	return f->net == CONF_UDP && f->target.port != PORT_DNS && f->target.port != PORT_QUIC;
+}
+
+static uint8_t command_for(const struct flow *f)
+{
+	if (f->registers)
+		return VLESS_REVERSE;
+	if (f->net == CONF_TCP)
+		return muxcool_is_carrier(&f->target) ? VLESS_MUX : VLESS_TCP;
+	return use_xudp(f) ? VLESS_MUX : VLESS_UDP;
+}
+
+static struct stream *wrap(struct out_vless *v, struct flow *f, struct stream *s, uint8_t command)
+{
+	bool ours = atomic_load_explicit(&v->server_ours, memory_order_relaxed);
+	struct vless_request req = {.id = v->conf->user.id,
+				    .command = command,
+				    .target = f->target,
+				    .addons = ours ? vless_cap_addons() : span_of(NULL, 0)};
+	uint8_t head[VLESS_REQUEST_MAX];
+	struct wr w = wr_of(head, sizeof(head));
+	struct vless_side side = {.client = true,
+				  .half_close = ours,
+				  .server_ours = &v->server_ours,
+				  .send_now = f->taker != NULL};
+
+	if (vless_request_encode(&w, &req) != 0) {
+		stream_close(s, 0);
+		return NULL;
+	}
+	side.head = span_of(head, w.n);
+	return vless_stream_new(s, NULL, &side);
+}
+
+static void xudp_destroy(struct garbage *g)
+{
+	free(container_of(g, struct xudp, garbage));
+}
+
+static void on_xudp_end(struct mux_user *u, struct mux *m, int err, const char *why)
+{
+	struct xudp *x = container_of(u, struct xudp, on_mux);
+
+	(void)m;
+	(void)err;
+	(void)why;
+	x->garbage.destroy = xudp_destroy;
+	loop_free_later(x->loop, &x->garbage);
+}
+
+static struct dgram *xudp_new(struct flow *f, struct stream *s)
+{
+	struct mux_config mc = {.role = MUX_CLIENT, .xudp_single = true};
+	struct mux_request req = {.net = CONF_UDP, .target = f->target};
+	struct xudp *x = calloc(1, sizeof(*x));
+	struct mux *m;
+	struct dgram *d;
+
+	if (!x) {
+		stream_close(s, -ERR_NOMEM);
+		return NULL;
+	}
+	x->loop = f->loop;
+	x->on_mux.on_end = on_xudp_end;
+	m = mux_new(s, NULL, &mc, &x->on_mux);
+	if (!m) {
+		free(x);
+		return NULL;
+	}
+	d = mux_open_dgram(m, &req);
+	if (!d)
+		mux_close(m, -ERR_NOMEM);
+	return d;
+}
+
+static void connected(struct out_vless *v, struct flow *f, struct stream *s)
+{
+	uint8_t command = command_for(f);
+	struct dgram *d;
+
+	s = wrap(v, f, s, command);
+	if (!s) {
+		flow_failed(f, -ERR_NOMEM, NULL);
+		return;
+	}
+	if (f->net == CONF_TCP) {
+		flow_connected(f, s, true);
+		return;
+	}
+	d = command == VLESS_MUX ? xudp_new(f, s) : vless_packets_new(s);
+	if (d)
+		flow_connected_dgram(f, d);
+	else
+		flow_failed(f, -ERR_NOMEM, NULL);
+}
+
+static void on_dialed(struct dial_user *u, struct stream *s, int err, const char *why)
+{
+	struct vless_dial *d = container_of(u, struct vless_dial, on_dialed);
+	struct flow *f = d->f;
+	struct out_vless *v = d->v;
+
+	d->dial = NULL;
+	f->opening = NULL;
+	dial_free(d);
+	if (s)
+		connected(v, f, s);
+	else
+		flow_failed(f, err, why);
+}
+
+static void on_cancel(struct flow_opening *o)
+{
+	struct vless_dial *d = container_of(o, struct vless_dial, opening);
+
+	dial_cancel(d->dial);
+	dial_free(d);
+}
+
+static void vless_open(struct outbound *o, struct flow *f)
+{
+	struct out_vless *v = container_of(o, struct out_vless, o);
+	struct vless_dial *d = calloc(1, sizeof(*d));
+
+	if (!d) {
+		flow_failed(f, -ERR_NOMEM, NULL);
+		return;
+	}
+	d->v = v;
+	d->f = f;
+	d->on_dialed.on_dialed = on_dialed;
+	d->opening.cancel = on_cancel;
+	d->dial = dialer_dial(v->dialer, f->loop, &v->conf->server, f, &d->on_dialed);
+	if (!d->dial) {
+		dial_free(d);
+		flow_failed(f, -ERR_NOMEM, NULL);
+		return;
+	}
+	f->opening = &d->opening;
+}
+
+static void vless_free(struct outbound *o)
+{
+	struct out_vless *v = container_of(o, struct out_vless, o);
+
+	dialer_free(v->dialer);
+	free(v);
+}
+
+static const struct outbound_ops vless_ops = {
+	.protocol = "vless",
+	.open = vless_open,
+	.free = vless_free,
+};
+
+struct outbound *out_vless_new(struct core *c, const struct conf_outbound *conf)
+{
+	struct out_vless *v = calloc(1, sizeof(*v));
+
+	if (!v)
+		return NULL;
+	v->o = (struct outbound){.ops = &vless_ops, .tag = conf->tag, .core = c};
+	v->conf = &conf->vless;
+	v->dialer = dialer_new(c, conf);
+	if (!v->dialer) {
+		free(v);
+		return NULL;
+	}
+	return &v->o;
+}

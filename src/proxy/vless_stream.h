@@ -1,0 +1,33 @@
+/*
+ * What VLESS puts in front of a stream's payload, as a layer: the client writes
+ * its request before its first bytes and reads a response before the server's;
+ * the server does the opposite. Once both are through, the layer has nothing
+ * left to do and lets itself be unwrapped.
+ *
+ * The header leaves in one write with the first payload, so that a server with
+ * fallbacks sees it whole and the wire shows no lonely record. A client that
+ * has nothing to say at first (SSH: the server speaks first) waits a moment,
+ * then sends the header alone.
+ */
+#ifndef GARENNE_PROXY_VLESS_STREAM_H
+#define GARENNE_PROXY_VLESS_STREAM_H
+
+#include <stdatomic.h>
+
+#include "net/stream.h"
+
+enum { VLESS_LONELY_MS = 20 };
+
+struct vless_side {
+	struct span head;	     /* what goes in front of our bytes; copied */
+	bool client;		     /* a response is expected before the peer's bytes */
+	bool half_close;	     /* the peer understands that we have finished sending */
+	atomic_bool *server_ours;    /* client: set to what the response says; outlives the stream */
+	bool send_now;		     /* do not wait for a first payload */
+};
+
+/** Takes @below. Gives; NULL (@below closed) when memory is out. */
+struct stream *vless_stream_new(struct stream *below, struct bufq *early,
+				const struct vless_side *side);
+
+#endif
