@@ -296,12 +296,22 @@ static void dial_unix(struct connect *c)
 	fail_try(c);
 }
 
-/* Splits by family, then takes @interleave of the first family for each one of the other. */
-static void order(struct connect *c, const struct resolve_result *res)
+static bool may_dial(const struct connect *c, const struct ip *ip)
+{
+	struct connect_gate *g = c->req.gate;
+	struct ipport to = {*ip, c->req.to.port};
+
+	return !g || g->may(g, &to);
+}
+
+/* Splits by family, then takes @interleave of the first family for each one of the other. True
+ * when the gate kept an address out. */
+static bool order(struct connect *c, const struct resolve_result *res)
 {
 	const struct ip *of[2][RESOLVE_MAX];
 	unsigned n[2] = {0, 0}, at[2] = {0, 0}, run = 0;
 	uint8_t first = c->eyes.first;
+	bool kept_out = false;
 
 	c->n = c->next = 0;
 	for (unsigned i = 0; i < res->n; i++) {
@@ -309,6 +319,10 @@ static void order(struct connect *c, const struct resolve_result *res)
 
 		if (c->req.local.family && c->req.local.family != ip->family)
 			continue;
+		if (!may_dial(c, ip)) {
+			kept_out = true;
+			continue;
+		}
 		if (first == 0)
 			first = ip->family;
 		of[ip->family != first][n[ip->family != first]++] = ip;
@@ -321,19 +335,24 @@ static void order(struct connect *c, const struct resolve_result *res)
 		if (run > c->eyes.interleave)
 			run = c->eyes.interleave;
 	}
+	return kept_out;
 }
 
 static void dial(struct connect *c, const struct resolve_result *res)
 {
 	char host[ADDR_TEXT_MAX];
+	bool kept_out;
 
 	c->state = STATE_DIALLING;
-	order(c, res);
+	kept_out = order(c, res);
 	if (c->n == 0) {
-		note(c, -ERR_UNREACH);
-		snprintf(c->why, sizeof(c->why),
-			 "dial tcp %s: no address of the family of the local address",
-			 addr_text(&c->req.to, host, sizeof(host)));
+		note(c, kept_out ? -ERR_BLOCKED : -ERR_UNREACH);
+		snprintf(c->why, sizeof(c->why), "dial tcp %s: %s",
+			 addr_text(&c->req.to, host, sizeof(host)),
+			 kept_out ? err_name(ERR_BLOCKED) :
+				    "no address of the family of the local address");
+		if (kept_out)
+			c->tried = c->req.tries; /* asking again changes no rule */
 	}
 	next_attempt(c);
 }

@@ -25,6 +25,11 @@ enum {
 	CONNECT_PAUSE_MS = 100,	    /* before the second try; 200 before the third ... */
 };
 
+/* A say in which addresses may be dialled: those of a name are known only when it is resolved. */
+struct connect_gate {
+	bool (*may)(struct connect_gate *g, const struct ipport *to);
+};
+
 struct connect_req {
 	struct addr to;
 	const char *path; /* not NULL: a unix socket, see sock_unix.h; @to is unused */
@@ -33,6 +38,8 @@ struct connect_req {
 	enum conf_strategy strategy;
 	uint32_t timeout_ms; /* for one try; 0: 16000 */
 	uint8_t tries;	     /* 0: 1 */
+	/* NULL: all may; borrowed until the end. When it lets no address pass: -ERR_BLOCKED. */
+	struct connect_gate *gate;
 };
 
 struct connect_result {

@@ -569,6 +569,55 @@ static void refused_address_gives_way(void **state)
 	loop_free(l);
 }
 
+struct not_one {
+	struct connect_gate gate;
+	struct ip ip;
+	int asked;
+};
+
+static bool not_one_may(struct connect_gate *g, const struct ipport *to)
+{
+	struct not_one *n = container_of(g, struct not_one, gate);
+
+	n->asked++;
+	return !ip_eq(&n->ip, &to->ip);
+}
+
+/* What a rule forbids is not dialled, whatever the name says; the rest is. */
+static void gate_keeps_addresses_out(void **state)
+{
+	struct loop *l = loop_new(0);
+	struct resolver *r = resolver_new(l, &(struct resolve_setup){.rules = &rules});
+	struct listen_spec spec = {.at = at("127.0.0.1:0")};
+	struct not_one g = {.gate.may = not_one_may};
+	struct connect_req req;
+	struct server s;
+	struct client k;
+
+	(void)state;
+	serve(&s, l, &spec);
+	req = to_name("two", listener_at(s.l).port);
+	req.gate = &g.gate;
+	req.tries = 5;
+	ip_parse(&g.ip, span_str("127.0.0.2"));
+	dial(&k, l, r, &req);
+	assert_int_equal(k.res.err, 0);
+	assert_int_equal(g.asked, 2);
+	stream_close(k.res.stream, 0);
+	turn_until(l, s.n);
+	req = to(listener_at(s.l));
+	req.gate = &g.gate;
+	req.tries = 5;
+	g.ip = req.to.ip;
+	g.asked = 0;
+	dial(&k, l, r, &req);
+	assert_int_equal(k.res.err, -ERR_BLOCKED);
+	assert_int_equal(g.asked, 1);
+	serve_end(&s);
+	resolver_free(r);
+	loop_free(l);
+}
+
 static char dir[] = "/tmp/garenne-unit-XXXXXX";
 
 static int make_dir(void **state)
@@ -835,6 +884,7 @@ int main(void)
 		cmocka_unit_test(silence_times_out),
 		cmocka_unit_test(silent_address_is_overtaken),
 		cmocka_unit_test(refused_address_gives_way),
+		cmocka_unit_test(gate_keeps_addresses_out),
 		cmocka_unit_test(unix_names),
 		cmocka_unit_test_setup_teardown(unix_files, make_dir, remove_dir),
 		cmocka_unit_test(unix_abstract),
