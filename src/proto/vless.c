@@ -1,6 +1,7 @@
 #include "proto/vless.h"
 
 #include "base/err.h"
+#include "crypto/secret.h"
 #include "proto/protobuf.h"
 
 enum { ADDON_FLOW = 1, ADDON_SEED = 2 };
@@ -178,12 +179,9 @@ struct uuid vless_id_key(const struct uuid *id)
 
 bool vless_id_match(const struct uuid *a, const struct uuid *b)
 {
-	unsigned diff = 0;
+	struct uuid x = vless_id_key(a), y = vless_id_key(b);
 
-	for (size_t i = 0; i < UUID_LEN; i++)
-		if (i != 6 && i != 7)
-			diff |= a->b[i] ^ b->b[i];
-	return diff == 0;
+	return secret_eq(x.b, y.b, UUID_LEN);
 }
 
 uint16_t vless_route(const struct uuid *received)
