@@ -1,11 +1,7 @@
 #include "route/domkey.h"
 
+#include "route/ascii.h"
 #include "route/strtab.h"
-
-static char lower(uint8_t c)
-{
-	return (char)(c >= 'A' && c <= 'Z' ? c + 'a' - 'A' : c);
-}
 
 bool domkey_init(struct domkey *k, struct span name)
 {
@@ -17,14 +13,14 @@ bool domkey_init(struct domkey *k, struct span name)
 	k->n_suffixes = 0;
 	k->name[name.n] = '\0';
 	for (size_t i = name.n; i > 0; i--) {
-		char c = lower(name.p[i - 1]);
+		uint8_t c = ascii_lower(name.p[i - 1]);
 
-		k->name[i - 1] = c;
+		k->name[i - 1] = (char)c;
 		if (c == '.' && i < name.n) {
 			k->at[k->n_suffixes] = (uint8_t)i;
 			k->suffix_hash[k->n_suffixes++] = strtab_hash_end(h);
 		}
-		h = strtab_hash_step(h, (uint8_t)c);
+		h = strtab_hash_step(h, c);
 	}
 	k->hash = strtab_hash_end(h);
 	return true;

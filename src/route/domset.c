@@ -1,10 +1,12 @@
 #include "route/domset.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/err.h"
 #include "route/acauto.h"
+#include "route/ascii.h"
 #include "route/strtab.h"
 
 /* The automata and the expressions are NULL until the first pattern of their kind. */
@@ -13,20 +15,29 @@ struct domset {
 	struct acauto *keyword, *dotless;
 	struct regex *regexp;
 	uint32_t any_dotless; /* value of the pattern for every name without a dot */
+	atomic_uint refs;
 };
 
 struct domset *domset_new(void)
 {
 	struct domset *s = calloc(1, sizeof(*s));
 
-	if (s)
+	if (s) {
 		s->any_dotless = DOMSET_NONE;
+		atomic_init(&s->refs, 1);
+	}
+	return s;
+}
+
+struct domset *domset_ref(struct domset *s)
+{
+	atomic_fetch_add(&s->refs, 1);
 	return s;
 }
 
 void domset_free(struct domset *s)
 {
-	if (!s)
+	if (!s || atomic_fetch_sub(&s->refs, 1) > 1)
 		return;
 	strtab_fini(&s->full);
 	strtab_fini(&s->suffix);
@@ -60,7 +71,7 @@ static int dotless_add(struct domset *s, struct span text, uint32_t value, char 
 		return 0;
 	}
 	if (memchr(text.p, '.', text.n)) {
-		snprintf(why, REGEX_ERROR_MAX, "substr in dotless rule should not contain a dot");
+		snprintf(why, ROUTE_WHY_MAX, "substr in dotless rule should not contain a dot");
 		return -ERR_MALFORMED;
 	}
 	return word_add(&s->dotless, text, value);
@@ -74,23 +85,19 @@ static int regexp_add(struct domset *s, struct span text, uint32_t value, char *
 }
 
 int domset_add(struct domset *s, enum domset_kind kind, struct span text, uint32_t value,
-	       char why[REGEX_ERROR_MAX])
+	       char why[ROUTE_WHY_MAX])
 {
-	char low[ADDR_NAME_MAX];
+	uint8_t low[ADDR_NAME_MAX];
 	struct span lower = text;
 
 	if (kind == DOMSET_REGEXP)
 		return regexp_add(s, text, value, why);
 	if (text.n == 0 && kind != DOMSET_DOTLESS) {
-		snprintf(why, REGEX_ERROR_MAX, "empty pattern");
+		snprintf(why, ROUTE_WHY_MAX, "empty pattern");
 		return -ERR_MALFORMED;
 	}
-	if (text.n <= sizeof(low)) {
-		for (size_t i = 0; i < text.n; i++)
-			low[i] = (char)(text.p[i] >= 'A' && text.p[i] <= 'Z' ? text.p[i] + 'a' - 'A'
-									     : text.p[i]);
-		lower = span_of(low, text.n);
-	}
+	if (text.n <= sizeof(low))
+		lower = ascii_lower_copy(low, text);
 	switch (kind) {
 	case DOMSET_KEYWORD:
 		return word_add(&s->keyword, lower, value);

@@ -37,6 +37,9 @@ struct domset;
 
 /** NULL without memory. */
 struct domset *domset_new(void);
+/** One more owner; gives @s back. */
+struct domset *domset_ref(struct domset *s);
+/** One owner less; the last one frees. */
 void domset_free(struct domset *s);
 /**
  * @value at most STRTAB_VALUE_MAX, never lower than that of an earlier regexp.
@@ -45,7 +48,7 @@ void domset_free(struct domset *s);
  * pattern. One that no name can match (longer than a name may be) is accepted.
  */
 int domset_add(struct domset *s, enum domset_kind kind, struct span text, uint32_t value,
-	       char why[REGEX_ERROR_MAX]);
+	       char why[ROUTE_WHY_MAX]);
 /** Ends the filling. 0 or -ERR_NOMEM: then only free it. */
 int domset_seal(struct domset *s);
 

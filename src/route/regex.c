@@ -80,7 +80,7 @@ void regex_free(struct regex *r)
 	free(r);
 }
 
-int regex_add(struct regex *r, struct span pattern, uint32_t value, char why[REGEX_ERROR_MAX])
+int regex_add(struct regex *r, struct span pattern, uint32_t value, char why[ROUTE_WHY_MAX])
 {
 	PCRE2_SIZE at;
 	pcre2_code *code;
@@ -101,7 +101,7 @@ int regex_add(struct regex *r, struct span pattern, uint32_t value, char why[REG
 		uint8_t text[200];
 
 		pcre2_get_error_message(err, text, sizeof(text));
-		snprintf(why, REGEX_ERROR_MAX, "%s at offset %zu", (const char *)text, (size_t)at);
+		snprintf(why, ROUTE_WHY_MAX, "%s at offset %zu", (const char *)text, (size_t)at);
 		return -ERR_MALFORMED;
 	}
 	/* Where there is no JIT the interpreter does the same, slower. */

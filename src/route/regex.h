@@ -18,12 +18,11 @@
 #include <stdint.h>
 
 #include "base/span.h"
+#include "route/report.h"
 
 struct regex;
 
 #define REGEX_NONE UINT32_MAX
-
-enum { REGEX_ERROR_MAX = 256 };
 
 /** NULL without memory. */
 struct regex *regex_new(void);
@@ -32,7 +31,7 @@ void regex_free(struct regex *r);
  * 0, -ERR_NOMEM, or -ERR_MALFORMED with the reason in @why. Add those with lower
  * numbers first: a search ends at the first match.
  */
-int regex_add(struct regex *r, struct span pattern, uint32_t value, char why[REGEX_ERROR_MAX]);
+int regex_add(struct regex *r, struct span pattern, uint32_t value, char why[ROUTE_WHY_MAX]);
 bool regex_empty(const struct regex *r);
 
 /** The lowest number below @below, or REGEX_NONE. */

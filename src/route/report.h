@@ -14,6 +14,9 @@ enum route_level {
 	ROUTE_WARNING,
 };
 
+/* Room for the reason of a failure, where a function says why. */
+enum { ROUTE_WHY_MAX = 512 };
+
 struct route_report {
 	/* Gets each message as it is found; may be NULL. Borrows @text for the call. */
 	void (*msg)(void *ctx, enum route_level level, const struct conf_at *at, const char *text);

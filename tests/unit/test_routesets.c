@@ -276,7 +276,7 @@ static void what_no_name_contains_is_never_found(void **state)
 static void expressions(void **state)
 {
 	struct regex *r = regex_new();
-	char why[REGEX_ERROR_MAX] = "";
+	char why[ROUTE_WHY_MAX] = "";
 	struct span found;
 
 	(void)state;
@@ -302,7 +302,7 @@ static void expressions(void **state)
 static void a_runaway_expression_is_stopped(void **state)
 {
 	struct regex *r = regex_new();
-	char why[REGEX_ERROR_MAX], text[61];
+	char why[ROUTE_WHY_MAX], text[61];
 
 	(void)state;
 	memset(text, 'a', 60);
@@ -361,7 +361,7 @@ static void rnd_pattern(struct pattern *p, uint32_t value)
 
 static void names_agree_with_a_list_of_patterns(void **state)
 {
-	char why[REGEX_ERROR_MAX];
+	char why[ROUTE_WHY_MAX];
 
 	(void)state;
 	for (int round = 0; round < 300; round++) {
@@ -404,7 +404,7 @@ static bool matches(const struct domset *s, const char *name)
 
 static struct domset *domset_one(enum domset_kind kind, const char *text)
 {
-	char why[REGEX_ERROR_MAX];
+	char why[ROUTE_WHY_MAX];
 	struct domset *s = domset_new();
 
 	assert_int_equal(domset_add(s, kind, span_str(text), 0, why), 0);
@@ -447,7 +447,7 @@ static void kinds_of_patterns(void **state)
 static void patterns_refused(void **state)
 {
 	struct domset *s = domset_new();
-	char why[REGEX_ERROR_MAX], name[ADDR_NAME_MAX + 2];
+	char why[ROUTE_WHY_MAX], name[ADDR_NAME_MAX + 2];
 	struct domkey k;
 
 	(void)state;
