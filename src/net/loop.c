@@ -13,6 +13,7 @@ struct loop {
 	struct list deferred;
 	struct list garbage;
 	struct list orphans;
+	uint8_t *scratch; /* made when first asked for */
 	struct ev_prepare before_sleep;
 	struct ev_async wake;
 	pthread_mutex_t post_lock;
@@ -146,6 +147,7 @@ void loop_free(struct loop *l)
 	end_orphans(l);
 	ev_loop_destroy(l->ev);
 	pthread_mutex_destroy(&l->post_lock);
+	free(l->scratch);
 	free(l);
 }
 
@@ -269,6 +271,13 @@ void defer_cancel(struct defer *d)
 void loop_free_later(struct loop *l, struct garbage *g)
 {
 	list_add_tail(&l->garbage, &g->node);
+}
+
+uint8_t *loop_scratch(struct loop *l)
+{
+	if (!l->scratch)
+		l->scratch = malloc(LOOP_SCRATCH);
+	return l->scratch;
 }
 
 void loop_adopt(struct loop *l, struct orphan *o)

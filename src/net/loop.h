@@ -90,6 +90,12 @@ struct garbage {
 /** Takes: calls @g->destroy after all deferred work of this turn. */
 void loop_free_later(struct loop *l, struct garbage *g);
 
+enum { LOOP_SCRATCH = 8 * 65536 };
+
+/** Memory for what a callback receives and copies out before it returns: LOOP_SCRATCH bytes, the
+ * same for all callbacks of @l. NULL when memory is out. */
+uint8_t *loop_scratch(struct loop *l);
+
 /* An object that nobody but its loop owns: a handshake under way, a connection being drained. */
 struct orphan {
 	struct list node;
