@@ -1,0 +1,289 @@
+#include "proto/dnsmsg.h"
+
+#include "base/err.h"
+
+enum {
+	FLAG_REPLY = 0x8000,
+	FLAG_AUTHORITY = 0x0400,
+	FLAG_TRUNCATED = 0x0200,
+	FLAG_RECURSE = 0x0100,
+	FLAG_CAN_RECURSE = 0x0080,
+	MASK_OPERATION = 0x7800,
+	MASK_RCODE = 0x000f,
+
+	WIRE_NAME_MAX = 255,
+	LABEL_MAX = 63,
+	POINTER = 0xc0, /* the two bits that make a length a pointer */
+	POINTER_TO_QUESTION = 0xc000 | DNSMSG_HEAD,
+	TTL_MAX = 0x7fffffff, /* RFC 2181 section 8: what is larger means 0 */
+};
+
+static bool append_label(char text[DNSMSG_NAME_MAX + 1], size_t *len, struct span label)
+{
+	if (*len)
+		text[(*len)++] = '.';
+	for (size_t i = 0; i < label.n; i++) {
+		uint8_t c = label.p[i];
+
+		if (c <= 0x20 || c >= 0x7f || c == '.' || c == '\\')
+			return false;
+		text[(*len)++] = (char)c;
+	}
+	return true;
+}
+
+/*
+ * The name at @at, which moves behind it. Pointers lead strictly backwards, so that
+ * the walk ends; the bound on the length in the wire format bounds the text as well.
+ */
+static bool read_name(struct span msg, size_t *at, char text[DNSMSG_NAME_MAX + 1])
+{
+	size_t pos = *at, below = *at, len = 0, wire = 1, after = 0;
+
+	while (pos < msg.n && msg.p[pos] != 0) {
+		uint8_t n = msg.p[pos];
+
+		if ((n & POINTER) == POINTER) {
+			if (msg.n - pos < 2)
+				return false;
+			if (after == 0)
+				after = pos + 2;
+			pos = (size_t)(n & ~POINTER) << 8 | msg.p[pos + 1];
+			if (pos < DNSMSG_HEAD || pos >= below)
+				return false;
+			below = pos;
+			continue;
+		}
+		wire += 1 + (size_t)n;
+		if (n > LABEL_MAX || n > msg.n - pos - 1 || wire > WIRE_NAME_MAX ||
+		    !append_label(text, &len, span_of(msg.p + pos + 1, n)))
+			return false;
+		pos += 1 + (size_t)n;
+	}
+	if (pos >= msg.n)
+		return false;
+	if (len == 0)
+		text[len++] = '.';
+	text[len] = 0;
+	*at = after ? after : pos + 1;
+	return true;
+}
+
+static bool skip_name(struct rd *r)
+{
+	for (;;) {
+		uint8_t n = rd_u8(r);
+
+		if ((n & POINTER) == POINTER) {
+			rd_u8(r);
+			return !r->bad;
+		}
+		if (n > LABEL_MAX)
+			return false;
+		rd_take(r, n);
+		if (r->bad || n == 0)
+			return !r->bad;
+	}
+}
+
+static bool write_name(struct wr *w, const char *name)
+{
+	size_t wire = 1;
+
+	if (strcmp(name, ".") != 0) {
+		for (;;) {
+			size_t n = strcspn(name, ".");
+
+			wire += 1 + n;
+			if (n == 0 || n > LABEL_MAX || wire > WIRE_NAME_MAX)
+				return false;
+			wr_u8(w, (unsigned)n);
+			wr_bytes(w, name, n);
+			if (name[n] == 0 || name[n + 1] == 0)
+				break; /* with or without a final dot */
+			name += n + 1;
+		}
+	}
+	wr_u8(w, 0);
+	return true;
+}
+
+struct head {
+	uint16_t id, flags, questions, answers;
+};
+
+static bool read_head(struct rd *r, struct head *h)
+{
+	h->id = rd_u16(r);
+	h->flags = rd_u16(r);
+	h->questions = rd_u16(r);
+	h->answers = rd_u16(r);
+	rd_u32(r);
+	return !r->bad;
+}
+
+/* The question behind the head; the reader moves behind it. */
+static bool read_question(struct span msg, struct rd *r, char *name, uint16_t *type,
+			  uint16_t *class)
+{
+	size_t at = DNSMSG_HEAD;
+
+	if (!read_name(msg, &at, name))
+		return false;
+	rd_take(r, at - DNSMSG_HEAD);
+	*type = rd_u16(r);
+	*class = rd_u16(r);
+	return !r->bad;
+}
+
+ssize_t dnsmsg_query_decode(struct dnsmsg_query *out, struct span in)
+{
+	struct rd r = rd_of(in);
+	struct dnsmsg_query q;
+	struct head h;
+
+	if (!read_head(&r, &h) || h.flags & FLAG_REPLY)
+		return -ERR_MALFORMED;
+	if (h.flags & MASK_OPERATION || h.questions != 1)
+		return -ERR_UNSUPPORTED;
+	q.id = h.id;
+	q.recurse = (h.flags & FLAG_RECURSE) != 0;
+	if (!read_question(in, &r, q.name, &q.type, &q.class))
+		return -ERR_MALFORMED;
+	*out = q;
+	return (ssize_t)(in.n - r.n);
+}
+
+static int write_question(struct wr *w, const struct dnsmsg_query *q, unsigned flags)
+{
+	wr_u16(w, q->id);
+	wr_u16(w, flags | (q->recurse ? FLAG_RECURSE : 0));
+	wr_u16(w, 1);
+	wr_u16(w, 0);
+	wr_u32(w, 0);
+	if (!write_name(w, q->name))
+		return -ERR_MALFORMED;
+	wr_u16(w, q->type);
+	wr_u16(w, q->class);
+	return w->bad ? -ERR_LIMIT : 0;
+}
+
+int dnsmsg_query_encode(struct wr *out, const struct dnsmsg_query *in)
+{
+	return write_question(out, in, 0);
+}
+
+static bool fits_question(const struct ip *ip, const struct dnsmsg_query *q)
+{
+	if (q->class != DNSMSG_IN)
+		return false;
+	return (q->type == DNSMSG_A && ip->family == 4) ||
+	       (q->type == DNSMSG_AAAA && ip->family == 6);
+}
+
+static void write_record(struct wr *w, const struct ip *ip, const struct dnsmsg_query *q,
+			 uint32_t ttl)
+{
+	size_t len = ip->family == 4 ? 4 : 16;
+
+	wr_u16(w, POINTER_TO_QUESTION);
+	wr_u16(w, q->type);
+	wr_u16(w, DNSMSG_IN);
+	wr_u32(w, ttl > TTL_MAX ? TTL_MAX : ttl);
+	wr_u16(w, (unsigned)len);
+	wr_bytes(w, ip->b, len);
+}
+
+int dnsmsg_answer_encode(struct wr *out, const struct dnsmsg_query *query,
+			 const struct dnsmsg_answer *in)
+{
+	enum { FLAGS_AT = 2, ANSWERS_AT = 6 };
+	unsigned flags = FLAG_REPLY | FLAG_AUTHORITY | FLAG_CAN_RECURSE | (in->rcode & MASK_RCODE);
+	size_t start = out->n;
+	unsigned answers = 0;
+	uint8_t *head;
+	int ret = write_question(out, query, flags);
+
+	if (ret != 0)
+		return ret;
+	head = out->p + start;
+	for (size_t i = 0; i < in->n; i++) {
+		struct wr before = *out;
+
+		if (!fits_question(&in->ips[i], query))
+			continue;
+		write_record(out, &in->ips[i], query, in->ttl);
+		if (out->bad || answers == UINT16_MAX) {
+			*out = before;
+			head[FLAGS_AT] |= FLAG_TRUNCATED >> 8;
+			break;
+		}
+		answers++;
+	}
+	head[ANSWERS_AT] = (uint8_t)(answers >> 8);
+	head[ANSWERS_AT + 1] = (uint8_t)answers;
+	return 0;
+}
+
+/* One answer; false when it is cut or an address has the wrong length. */
+static bool read_record(struct rd *r, struct dnsmsg_reply *p, bool *any)
+{
+	uint16_t type, class, len;
+	struct span data;
+	uint32_t ttl;
+
+	if (!skip_name(r))
+		return false;
+	type = rd_u16(r);
+	class = rd_u16(r);
+	ttl = rd_u32(r);
+	len = rd_u16(r);
+	data = rd_take(r, len);
+	if (r->bad)
+		return false;
+	if (class != DNSMSG_IN || (type != p->type && type != DNSMSG_CNAME))
+		return true;
+	if (type == DNSMSG_A || type == DNSMSG_AAAA) {
+		if (len != (type == DNSMSG_A ? 4 : 16))
+			return false;
+		if (p->n < DNSMSG_IPS_MAX)
+			p->ips[p->n++] = type == DNSMSG_A ? ip_v4(data.p) : ip_v6(data.p);
+	}
+	if (ttl > TTL_MAX)
+		ttl = 0;
+	if (!*any || ttl < p->ttl)
+		p->ttl = ttl;
+	*any = true;
+	return true;
+}
+
+ssize_t dnsmsg_reply_decode(struct dnsmsg_reply *out, struct span in)
+{
+	struct rd r = rd_of(in);
+	struct dnsmsg_reply p = {0};
+	uint16_t class;
+	bool any = false;
+	struct head h;
+
+	if (!read_head(&r, &h) || !(h.flags & FLAG_REPLY))
+		return -ERR_MALFORMED;
+	if (h.flags & MASK_OPERATION || h.questions > 1)
+		return -ERR_UNSUPPORTED;
+	p.id = h.id;
+	p.rcode = h.flags & MASK_RCODE;
+	p.truncated = (h.flags & FLAG_TRUNCATED) != 0;
+	if (h.questions == 1 && !read_question(in, &r, p.name, &p.type, &class))
+		return -ERR_MALFORMED;
+	for (unsigned i = 0; i < h.answers; i++) {
+		struct rd before = r;
+
+		if (read_record(&r, &p, &any))
+			continue;
+		if (!p.truncated)
+			return -ERR_MALFORMED;
+		r = before; /* cut where the sender's room ended */
+		break;
+	}
+	*out = p;
+	return (ssize_t)(in.n - r.n);
+}
