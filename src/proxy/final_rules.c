@@ -1,0 +1,85 @@
+#include "proxy/final_rules.h"
+
+#include <stdlib.h>
+
+/* Xray's default for a blocked connection. */
+static const struct conf_range default_delay = {30, 90};
+
+struct final_rules {
+	const struct conf_final_rule *rules;
+	size_t n;
+	struct iprules *ips[]; /* per rule; NULL: any address */
+};
+
+struct final_rules *final_rules_new(const struct conf_final_rule *rules, size_t n,
+				    struct lists *lists, struct route_report *report)
+{
+	struct final_rules *r = calloc(1, sizeof(*r) + n * sizeof(r->ips[0]));
+	bool bad = false;
+
+	if (!r)
+		return NULL;
+	r->rules = rules;
+	r->n = n;
+	for (size_t i = 0; i < n; i++) {
+		if (rules[i].ips.n == 0)
+			continue;
+		report->at = &rules[i].at;
+		report->key = "ip";
+		r->ips[i] = lists_ips(lists, rules[i].ips, report);
+		bad |= r->ips[i] == NULL;
+	}
+	if (bad) {
+		final_rules_free(r);
+		return NULL;
+	}
+	return r;
+}
+
+void final_rules_free(struct final_rules *r)
+{
+	if (!r)
+		return;
+	for (size_t i = 0; i < r->n; i++)
+		iprules_free(r->ips[i]);
+	free(r);
+}
+
+static bool has_port(const struct conf_ports *p, uint16_t port)
+{
+	if (!p->given)
+		return true;
+	for (size_t i = 0; i < p->n; i++)
+		if (port >= p->v[i].from && port <= p->v[i].to)
+			return true;
+	return false;
+}
+
+static bool built_in(enum flow_origin origin, const struct ip *ip)
+{
+	switch (origin) {
+	case FLOW_FROM_REVERSE:
+		return false;
+	case FLOW_FROM_SERVER:
+		return !ip_is_private(ip);
+	default:
+		return true;
+	}
+}
+
+bool final_rules_allow(const struct final_rules *r, enum flow_origin origin, unsigned net,
+		       const struct ipport *to, struct conf_range *delay_s)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		const struct conf_final_rule *rule = &r->rules[i];
+
+		if ((rule->networks && !(rule->networks & net)) || !has_port(&rule->ports, to->port))
+			continue;
+		if (r->ips[i] && !iprules_has(r->ips[i], &to->ip))
+			continue;
+		*delay_s = rule->block_delay_s;
+		return rule->allow;
+	}
+	*delay_s = default_delay;
+	return built_in(origin, &to->ip);
+}
