@@ -71,7 +71,7 @@ static void move_home(struct flow *f)
 		refuse(f, -ERR_NOMEM, "out of memory");
 		return;
 	}
-	if (f->in_dgram || f->hook || stream_move(f->in, home) != 0) {
+	if (f->in_dgram || stream_move(f->in, home) != 0) {
 		free(m);
 		refuse(f, -ERR_UNSUPPORTED, "the flow cannot leave its loop");
 		return;
