@@ -50,6 +50,9 @@ LIB   := $(B)/libgarenne.a
 UNIT  := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_RUNS ?= 10000000
+FUZZ_OBJ := $(SRC:src/%.c=build/fuzz/obj/%.o)
+FUZZ_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Isrc $(PKG_CFLAGS) -O2 -g -DFUZZING -DGARENNE_VERSION='"fuzz"' \
+	-fsanitize=address,undefined -fno-sanitize-recover=all
 
 .PHONY: all demo test check unit replay lint deps lab bench fuzz install clean
 all: $(B)/garenne
@@ -87,12 +90,17 @@ $(B)/replay/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIB)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes $(ALL_LDFLAGS) -MMD -MP -MF $@.d -o $@ \
 		$< tests/fuzz/replay.c $(LIB) $(PKG_LIBS)
 
-build/fuzz/%: tests/fuzz/%.c $(SRC)
-	@echo "  FUZZ  $@"
+# The library once more, instrumented; a target is linked with what it needs of it.
+build/fuzz/obj/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) -std=gnu11 -D_GNU_SOURCE -Isrc $(PKG_CFLAGS) -O2 -g -DFUZZING \
-		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-		-o $@ $< $(filter-out src/main.c,$(SRC)) $(PKG_LIBS)
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+
+build/fuzz/libgarenne.a: $(FUZZ_OBJ)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(FUZZ_OBJ)
+
+build/fuzz/%: tests/fuzz/%.c build/fuzz/libgarenne.a
+	@echo "  FUZZ  $@"
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
 
 unit: $(UNIT)
 	@scripts/run-unit.sh $(UNIT)
@@ -132,4 +140,4 @@ install: $(B)/garenne
 clean:
 	rm -rf build
 
--include $(OBJ:.o=.d) $(B)/main.d $(wildcard $(B)/unit/*.d $(B)/replay/*.d)
+-include $(OBJ:.o=.d) $(FUZZ_OBJ:.o=.d) $(B)/main.d $(wildcard $(B)/unit/*.d $(B)/replay/*.d)
