@@ -162,11 +162,7 @@ struct conf_outbound {
 	const char *proto_name; /* as in the file */
 	struct conf_send_through via;
 	enum conf_strategy target_strategy; /* resolves a flow's target before the proxy sees it */
-	/* Dial the server by this outbound. Without a transport layer of its own: the other
-	 * outbound sees the server as target and ours adds its streamSettings only if
-	 * proxySettings.transportLayer was set (then the tag stands in sockopt.dialer_proxy). */
-	const char *proxy_tag;
-	struct conf_stream stream;
+	struct conf_stream stream; /* proxySettings.tag stands in stream.sockopt.dialer_proxy */
 	struct conf_mux mux;
 	union {
 		struct conf_out_freedom freedom;
