@@ -1,0 +1,285 @@
+/* Parts that are right by themselves and cannot work together. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "conf/check.h"
+#include "conf/msg.h"
+
+/* ---- two listeners on one port ---- */
+
+static unsigned listen_networks(const struct conf_inbound *in)
+{
+	if (in->proto == CONF_IN_TUNNEL)
+		return in->tunnel.networks;
+	if (in->proto == CONF_IN_SHADOWSOCKS)
+		return in->ss.networks;
+	return CONF_TCP;
+}
+
+static bool ranges_meet(const struct conf_port_range *a, const struct conf_port_range *b,
+			uint16_t *port)
+{
+	*port = a->from > b->from ? a->from : b->from;
+	return *port <= a->to && *port <= b->to;
+}
+
+static bool ports_meet(const struct conf_ports *a, const struct conf_ports *b, uint16_t *port)
+{
+	for (size_t i = 0; i < a->n; i++)
+		for (size_t k = 0; k < b->n; k++)
+			if (ranges_meet(&a->v[i], &b->v[k], port))
+				return true;
+	return false;
+}
+
+/* The wildcard takes both families, unless it was told not to. */
+static bool addresses_meet(const struct conf_inbound *a, const struct conf_inbound *b)
+{
+	const struct conf_listen *la = &a->listen, *lb = &b->listen;
+
+	if (la->kind == CONF_LISTEN_IP && lb->kind == CONF_LISTEN_IP)
+		return ip_eq(&la->ip, &lb->ip);
+	if (la->kind == CONF_LISTEN_ANY && lb->kind == CONF_LISTEN_IP)
+		return lb->ip.family == 6 || !a->stream.sockopt.v6only;
+	if (la->kind == CONF_LISTEN_IP && lb->kind == CONF_LISTEN_ANY)
+		return la->ip.family == 6 || !b->stream.sockopt.v6only;
+	return true;
+}
+
+static void check_pair(struct load *ld, const struct conf_inbound *a, const struct conf_inbound *b)
+{
+	uint16_t port;
+
+	if (a->listen.kind == CONF_LISTEN_UNIX || b->listen.kind == CONF_LISTEN_UNIX) {
+		if (a->listen.kind == b->listen.kind &&
+		    strcmp(a->listen.unix_path, b->listen.unix_path) == 0)
+			conf_msg_add(
+				ld->msgs, CONF_MSG_ERROR, &b->at, 0,
+				"listens on %.100s like the inbound at %s:%d: address already in "
+				"use",
+				b->listen.unix_path, a->at.file, a->at.line);
+		return;
+	}
+	if ((listen_networks(a) & listen_networks(b)) == 0 || !addresses_meet(a, b) ||
+	    !ports_meet(&a->listen.ports, &b->listen.ports, &port))
+		return;
+	conf_msg_add(ld->msgs, CONF_MSG_ERROR, &b->at, 0,
+		     "port %u is already taken by the inbound at %s:%d: address already in use",
+		     port, a->at.file, a->at.line);
+}
+
+/* A list like "80,80-90" would listen twice. */
+static void check_own_ports(struct load *ld, const struct conf_inbound *in)
+{
+	const struct conf_ports *p = &in->listen.ports;
+	uint16_t port;
+
+	for (size_t i = 0; i < p->n; i++)
+		for (size_t k = 0; k < i; k++)
+			if (ranges_meet(&p->v[i], &p->v[k], &port)) {
+				conf_msg_add(ld->msgs, CONF_MSG_ERROR, &in->at, 0,
+					     "port %u is in the list twice", port);
+				return;
+			}
+}
+
+static void check_ports(struct load *ld)
+{
+	const struct conf *c = ld->conf;
+
+	for (size_t i = 0; i < c->n_inbounds; i++) {
+		check_own_ports(ld, &c->inbounds[i]);
+		for (size_t k = 0; k < i; k++)
+			check_pair(ld, &c->inbounds[k], &c->inbounds[i]);
+	}
+}
+
+/* ---- TLS ---- */
+
+static bool has_certificate(const struct conf_tls *t)
+{
+	for (size_t i = 0; i < t->n_certs; i++)
+		if (t->certs[i].usage == CONF_CERT_SERVE)
+			return true;
+	return false;
+}
+
+static void check_server_tls(struct load *ld, const struct conf_inbound *in)
+{
+	const struct conf_tls *t = in->stream.tls;
+
+	if (t && !has_certificate(t))
+		conf_msg_add(
+			ld->msgs, CONF_MSG_ERROR, &t->at, 0,
+			"security is tls, but there is no certificate to show to clients; expected "
+			"\"certificates\": [{\"certificateFile\": ..., \"keyFile\": ...}]");
+	for (size_t i = 0; in->proto == CONF_IN_VLESS && !t && i < in->vless.n_users; i++)
+		if (in->vless.users[i].flow != CONF_FLOW_NONE)
+			conf_msg_add(
+				ld->msgs, CONF_MSG_ERROR, &in->vless.users[i].at, 0,
+				"flow is xtls-rprx-vision, which needs \"security\": \"tls\" on "
+				"the "
+				"inbound");
+}
+
+static void check_client_tls(struct load *ld, const struct conf_outbound *out)
+{
+	if (out->proto == CONF_OUT_VLESS && out->vless.user.flow != CONF_FLOW_NONE &&
+	    !out->stream.tls)
+		conf_msg_add(ld->msgs, CONF_MSG_ERROR, &out->at, 0,
+			     "flow is xtls-rprx-vision, which needs \"security\": \"tls\"");
+}
+
+/* ---- users ---- */
+
+/* Bytes 6 and 7 of an id are the client's to choose (vlessRoute), so they tell no users apart. */
+static int cmp_id(const struct conf_vless_user *a, const struct conf_vless_user *b)
+{
+	int c = memcmp(a->id.b, b->id.b, 6);
+
+	return c ? c : memcmp(a->id.b + 8, b->id.b + 8, UUID_LEN - 8);
+}
+
+static int by_id(const void *a, const void *b)
+{
+	return cmp_id(*(const struct conf_vless_user *const *)a,
+		      *(const struct conf_vless_user *const *)b);
+}
+
+static int by_email(const void *a, const void *b)
+{
+	return strcasecmp((*(const struct conf_vless_user *const *)a)->email,
+			  (*(const struct conf_vless_user *const *)b)->email);
+}
+
+static void report_user(struct load *ld, const struct conf_at *a, const struct conf_at *b,
+			const char *what)
+{
+	const struct conf_at *late = a->line > b->line ? a : b, *early = late == a ? b : a;
+
+	conf_msg_add(ld->msgs, CONF_MSG_ERROR, late, 0, "%s (the other is at line %d)", what,
+		     early->line);
+}
+
+static void check_vless_users(struct load *ld, const struct conf_in_vless *v)
+{
+	const struct conf_vless_user **sorted = calloc(v->n_users + 1, sizeof(*sorted));
+	char what[120];
+
+	if (!sorted)
+		return;
+	for (size_t i = 0; i < v->n_users; i++)
+		sorted[i] = &v->users[i];
+	qsort(sorted, v->n_users, sizeof(*sorted), by_id);
+	for (size_t i = 1; i < v->n_users; i++)
+		if (cmp_id(sorted[i - 1], sorted[i]) == 0)
+			report_user(ld, &sorted[i - 1]->at, &sorted[i]->at,
+				    "two users have one id (bytes 7 and 8 do not count)");
+	qsort(sorted, v->n_users, sizeof(*sorted), by_email);
+	for (size_t i = 1; i < v->n_users; i++) {
+		if (*sorted[i]->email == 0 ||
+		    strcasecmp(sorted[i - 1]->email, sorted[i]->email) != 0)
+			continue;
+		snprintf(what, sizeof(what), "User %.80s already exists.", sorted[i]->email);
+		report_user(ld, &sorted[i - 1]->at, &sorted[i]->at, what);
+	}
+	free(sorted);
+}
+
+static bool same_key(const struct conf_ss_user *a, const struct conf_ss_user *b)
+{
+	if (a->method != b->method)
+		return false;
+	if (conf_ss_is_2022(a->method))
+		return memcmp(a->key.b, b->key.b, a->key.n) == 0;
+	return strcmp(a->password, b->password) == 0;
+}
+
+static int by_key(const void *a, const void *b)
+{
+	const struct conf_ss_user *x = *(const struct conf_ss_user *const *)a;
+	const struct conf_ss_user *y = *(const struct conf_ss_user *const *)b;
+	int c = memcmp(x->key.b, y->key.b, sizeof(x->key.b));
+
+	return c ? c : strcmp(x->password, y->password);
+}
+
+static void check_ss_users(struct load *ld, const struct conf_in_ss *s)
+{
+	const struct conf_ss_user **sorted = calloc(s->n_users + 1, sizeof(*sorted));
+
+	if (!sorted)
+		return;
+	for (size_t i = 0; i < s->n_users; i++)
+		sorted[i] = &s->users[i];
+	qsort(sorted, s->n_users, sizeof(*sorted), by_key);
+	for (size_t i = 1; i < s->n_users; i++)
+		if (same_key(sorted[i - 1], sorted[i]))
+			report_user(ld, &sorted[i - 1]->at, &sorted[i]->at,
+				    "two users have one password, so nobody can tell them apart");
+	free(sorted);
+}
+
+/* ---- outbounds behind outbounds ---- */
+
+static void check_dialer_circle(struct load *ld, const struct conf_outbound *start)
+{
+	const struct conf_outbound *at = start;
+
+	for (size_t steps = 0; at && steps <= ld->conf->n_outbounds; steps++) {
+		at = conf_outbound_find(ld->conf, at->stream.sockopt.dialer_proxy);
+		if (at == start) {
+			conf_msg_add(ld->msgs, CONF_MSG_ERROR, &start->at, 0,
+				     "dialerProxy leads back to this outbound after %zu step%s",
+				     steps + 1, steps ? "s" : "");
+			return;
+		}
+	}
+}
+
+/* ---- balancers ---- */
+
+static void check_observatory(struct load *ld)
+{
+	const struct conf *c = ld->conf;
+
+	if (c->observatory.kind != CONF_OBSERVE_OFF)
+		return;
+	for (size_t i = 0; i < c->routing.n_balancers; i++) {
+		const struct conf_balancer *b = &c->routing.balancers[i];
+
+		if (b->strategy == CONF_BALANCE_LEAST_PING)
+			conf_msg_add(
+				ld->msgs, CONF_MSG_ERROR, &b->at, 0,
+				"not all dependencies are resolved. leastPing needs the section "
+				"\"observatory\"");
+		else if (b->strategy == CONF_BALANCE_LEAST_LOAD)
+			conf_msg_add(
+				ld->msgs, CONF_MSG_ERROR, &b->at, 0,
+				"not all dependencies are resolved. leastLoad needs the section "
+				"\"burstObservatory\"");
+	}
+}
+
+void check_sense(struct load *ld)
+{
+	const struct conf *c = ld->conf;
+
+	check_ports(ld);
+	for (size_t i = 0; i < c->n_inbounds; i++) {
+		const struct conf_inbound *in = &c->inbounds[i];
+
+		check_server_tls(ld, in);
+		if (in->proto == CONF_IN_VLESS)
+			check_vless_users(ld, &in->vless);
+		else if (in->proto == CONF_IN_SHADOWSOCKS)
+			check_ss_users(ld, &in->ss);
+	}
+	for (size_t i = 0; i < c->n_outbounds; i++) {
+		check_client_tls(ld, &c->outbounds[i]);
+		check_dialer_circle(ld, &c->outbounds[i]);
+	}
+	check_observatory(ld);
+}
