@@ -326,6 +326,34 @@ static struct addr classic_target(void)
 	return a;
 }
 
+/* Users of different methods; the last one is the vector's, the others have a wrong key. */
+static void three_users(struct ssaead_user users[3], size_t vector)
+{
+	for (size_t u = 0; u < 3; u++) {
+		users[u] = classic_user(&ss_classic_vectors[(vector + u + 1) % CLASSICS]);
+		if (u < 2)
+			users[u].key.b[0] ^= 1;
+	}
+}
+
+/* Address and payload, then "hello", from the wire bytes at @at. */
+static void read_classic(struct ss_reader *r, uint8_t *at, const struct addr *target)
+{
+	size_t n = ss_reader_need(r);
+	struct span plain;
+	struct addr got;
+	struct rd rd;
+
+	assert_int_equal(ss_reader_open(r, at, &plain), 0);
+	rd = rd_of(plain);
+	assert_int_equal(netaddr_read_socks(&rd, &got), 1);
+	assert_true(addr_eq(&got, target));
+	assert_int_equal(rd.n, 18);
+	assert_int_equal(ss_reader_open(r, at + n, &plain), 0);
+	assert_int_equal(ss_reader_open(r, at + n + SS_LENGTH, &plain), 0);
+	assert_true(span_eq(plain, span_str("hello")));
+}
+
 static void classic_streams(void **state)
 {
 	struct addr target = classic_target();
@@ -334,21 +362,17 @@ static void classic_streams(void **state)
 	for (size_t i = 0; i < CLASSICS; i++) {
 		const struct ss_classic_vector *v = &ss_classic_vectors[i];
 		struct ssaead_user users[3];
-		uint8_t s[32], out[512];
+		uint8_t s[32] = {0}, out[512];
 		struct wr wr = wr_of(out, sizeof(out));
-		struct span want = hex(v->stream), plain;
+		struct span want = hex(v->stream);
 		struct ss_replay *replay = ss_replay_new(9, 0, s);
 		struct ss_writer w;
 		struct ss_reader r;
-		struct addr got;
-		size_t user = 99, n;
+		size_t user = 99, head;
 
 		hex_read(s, sizeof(s), v->stream_salt);
-		for (size_t u = 0; u < 3; u++) { /* of different methods, the right one last */
-			users[u] = classic_user(&ss_classic_vectors[(i + u + 1) % CLASSICS]);
-			if (u < 2)
-				users[u].key.b[0] ^= 1;
-		}
+		three_users(users, i);
+		head = users[2].method->key_len + (size_t)SS_LENGTH;
 		assert_int_equal(ssaead_start(&wr, &w, &users[2], s, &target,
 					      span_str("GET / HTTP/1.1\r\n\r\n")),
 				 18);
@@ -356,37 +380,25 @@ static void classic_streams(void **state)
 		assert_memory_equal(out, want.p, wr.n);
 		assert_int_equal(ss_writer_seal(&w, &wr, span_str("hello")), 5);
 		assert_hex(out + want.n, v->chunk);
+		ss_writer_fini(&w);
 
-		for (size_t cut = 0; cut < users[2].method->key_len + (size_t)SS_LENGTH; cut++) {
+		assert_int_equal(ssaead_head_len(users, 3), 32 + SS_LENGTH);
+		for (size_t cut = 0; cut <= head; cut++) {
 			struct span in = exact(span_of(out, wr.n), cut);
 
 			assert_int_equal(ssaead_head_open(&r, &user, users, 3, in, replay, 0),
-					 -ERR_AUTH);
+					 cut < head ? -ERR_AUTH : (ssize_t)head);
+			if (cut == head)
+				read_classic(&r, out + head, &target);
 			ss_reader_fini(&r);
 			free_hex(in);
 		}
-		assert_int_equal(ssaead_head_len(users, 3), 32 + SS_LENGTH);
-		ssize_t head = ssaead_head_open(&r, &user, users, 3, span_of(out, wr.n), replay, 0);
-
-		assert_int_equal(head, users[2].method->key_len + SS_LENGTH);
 		assert_int_equal(user, 2);
-		n = ss_reader_need(&r);
-		assert_int_equal(ss_reader_open(&r, out + head, &plain), 0);
-		struct rd rd = rd_of(plain);
-
-		assert_int_equal(netaddr_read_socks(&rd, &got), 1);
-		assert_true(addr_eq(&got, &target));
-		assert_int_equal(rd.n, 18);
-		assert_int_equal(ss_reader_open(&r, out + head + n, &plain), 0);
-		assert_int_equal(ss_reader_open(&r, out + head + n + SS_LENGTH, &plain), 0);
-		assert_true(span_eq(plain, span_str("hello")));
-		ss_reader_fini(&r);
 		assert_int_equal(ssaead_head_open(&r, &user, users, 3, want, replay, 0),
 				 -ERR_REPLAY);
 		ss_reader_fini(&r);
 		assert_int_equal(ssaead_head_open(&r, &user, users, 2, want, NULL, 0), -ERR_AUTH);
 		ss_reader_fini(&r);
-		ss_writer_fini(&w);
 		ss_replay_free(replay);
 		free_hex(want);
 	}
