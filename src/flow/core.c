@@ -5,6 +5,10 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "route/domkey.h"
+#include "route/domset.h"
+#include "route/iprules.h"
+#include "route/lists.h"
 
 struct worker *core_worker(struct core *c, const struct loop *l)
 {
@@ -62,4 +66,52 @@ struct loop *core_home(struct core *c, const char *key)
 	for (; *key; key++)
 		h = (h ^ (uint8_t)*key) * 16777619u;
 	return c->workers[h % c->n_workers].loop;
+}
+
+int core_add_exclusions(struct core *c, const struct conf_sniff *sniff, struct lists *lists,
+			struct route_report *report)
+{
+	size_t n = c->n_exclusions;
+	struct sniff_exclusion *grown, x = {.conf = sniff};
+
+	if (sniff->domains_excluded.n == 0 && sniff->ips_excluded.n == 0)
+		return 0;
+	grown = realloc(c->exclusions, (n + 1) * sizeof(*grown));
+	if (!grown)
+		return -ERR_NOMEM;
+	c->exclusions = grown;
+	report->at = &sniff->at;
+	if (sniff->domains_excluded.n)
+		x.domains = lists_domains(lists, sniff->domains_excluded, DOMSET_KEYWORD, report);
+	if (sniff->ips_excluded.n)
+		x.ips = lists_ips(lists, sniff->ips_excluded, report);
+	c->exclusions[c->n_exclusions++] = x;
+	return report->errors ? -ERR_MALFORMED : 0;
+}
+
+bool core_sniff_excluded(const struct core *c, const struct conf_sniff *sniff, const char *name,
+			 const struct addr *target)
+{
+	for (size_t i = 0; i < c->n_exclusions; i++) {
+		const struct sniff_exclusion *x = &c->exclusions[i];
+		struct domkey key;
+
+		if (x->conf != sniff)
+			continue;
+		if (x->ips && target->kind == ADDR_IP && iprules_has(x->ips, &target->ip))
+			return true;
+		return x->domains && domkey_init(&key, span_str(name)) &&
+		       domset_has(x->domains, &key);
+	}
+	return false;
+}
+
+void core_fini(struct core *c)
+{
+	for (size_t i = 0; i < c->n_exclusions; i++) {
+		domset_free(c->exclusions[i].domains);
+		iprules_free(c->exclusions[i].ips);
+	}
+	free(c->exclusions);
+	free(c->outbounds);
 }

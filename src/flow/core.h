@@ -10,7 +10,11 @@
 #include "flow/outbound.h"
 #include "net/loop.h"
 
+struct domset;
+struct iprules;
+struct lists;
 struct resolver;
+struct route_report;
 struct router;
 
 enum { CORE_LOOPS_MAX = 64 };
@@ -24,11 +28,20 @@ struct worker {
 	uint64_t next_flow;
 };
 
+/* What a sniffed name must not replace, compiled. */
+struct sniff_exclusion {
+	const struct conf_sniff *conf;
+	struct domset *domains; /* NULL: none */
+	struct iprules *ips;
+};
+
 struct core {
 	const struct conf *conf;
 	struct worker workers[CORE_LOOPS_MAX];
 	unsigned n_workers;
 	struct router *router;
+	struct sniff_exclusion *exclusions;
+	size_t n_exclusions;
 	struct outbound *mux_acceptor; /* takes flows that are carriers of mux; in no table */
 	struct outbound **outbounds; /* the first is the default */
 	size_t n_outbounds, cap_outbounds;
@@ -40,6 +53,15 @@ struct resolver *core_resolver(struct core *c, const struct loop *l);
 int core_add_outbound(struct core *c, struct outbound *o);
 /** NULL when there is none with this tag; "" finds nothing. */
 struct outbound *core_outbound(const struct core *c, const char *tag);
+/** Compiles the exclusions of @sniff, if it has any. 0, or -ERR_* with messages in @report. Before
+ * the loops run. */
+int core_add_exclusions(struct core *c, const struct conf_sniff *sniff, struct lists *lists,
+			struct route_report *report);
+/** Must neither @name nor the flow's @target give way to a sniffed name? */
+bool core_sniff_excluded(const struct core *c, const struct conf_sniff *sniff, const char *name,
+			 const struct addr *target);
+/** Frees the tables; outbounds and workers are the caller's. */
+void core_fini(struct core *c);
 /** A loop for a new connection that any loop may serve. */
 struct loop *core_spread(struct core *c);
 /** The home of something named @key: the same loop each time. */

@@ -1,0 +1,393 @@
+#include "app/app.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "app/cli.h"
+#include "app/kinds.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "crypto/rand.h"
+#include "flow/core.h"
+#include "flow/inbound.h"
+#include "flow/splice.h"
+#include "net/resolve.h"
+#include "proxy/bridge.h"
+#include "proxy/mux_accept.h"
+#include "proxy/portal.h"
+#include "route/lists.h"
+#include "route/router.h"
+
+struct thread {
+	pthread_t id;
+	struct loop *loop;
+};
+
+struct app {
+	const struct conf *conf;
+	struct core core;
+	struct inbound **inbounds;
+	size_t n_inbounds;
+	struct bridge **bridges;
+	size_t n_bridges;
+	struct thread threads[CORE_LOOPS_MAX];
+	unsigned n_threads; /* besides the main one */
+	struct signal_watch on_term, on_int, on_hup;
+	bool stopping;
+};
+
+/* ---- building ---- */
+
+static int build_workers(struct app *a)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned n = a->conf->workers ? a->conf->workers : cores > 0 ? (unsigned)cores : 1;
+	struct resolve_setup setup = {.dns = &a->conf->dns};
+
+	if (n > CORE_LOOPS_MAX)
+		n = CORE_LOOPS_MAX;
+	for (unsigned i = 0; i < n; i++) {
+		struct worker *w = &a->core.workers[i];
+
+		list_init(&w->flows);
+		w->loop = loop_new(i);
+		w->resolver = w->loop ? resolver_new(w->loop, &setup) : NULL;
+		a->core.n_workers = i + 1;
+		if (!w->resolver) {
+			log_err("app", "cannot make worker %u: out of memory or descriptors", i);
+			return -ERR_NOMEM;
+		}
+	}
+	return 0;
+}
+
+static void on_route_message(void *ctx, enum route_level level, const struct conf_at *at,
+			     const char *text)
+{
+	(void)ctx;
+	fprintf(stderr, "%s: %s:%d: %s: %s\n", level == ROUTE_ERROR ? "error" : "warning", at->file,
+		at->line, at->path, text);
+}
+
+static int build_router(struct app *a)
+{
+	struct route_report report = {.msg = on_route_message};
+	struct lists *lists = lists_new();
+	uint64_t seed;
+
+	if (!lists || rand_bytes(&seed, sizeof(seed)) != 0) {
+		lists_free(lists);
+		return -ERR_NOMEM;
+	}
+	a->core.router = router_new(&a->conf->routing, lists, seed, &report);
+	for (size_t i = 0; i < a->conf->n_inbounds && a->core.router; i++)
+		core_add_exclusions(&a->core, &a->conf->inbounds[i].sniff, lists, &report);
+	for (size_t i = 0; i < a->conf->n_outbounds && a->core.router; i++) {
+		const struct conf_outbound *o = &a->conf->outbounds[i];
+
+		if (o->proto == CONF_OUT_VLESS)
+			core_add_exclusions(&a->core, &o->vless.reverse_sniff, lists, &report);
+	}
+	lists_free(lists);
+	return a->core.router && report.errors == 0 ? 0 : -ERR_MALFORMED;
+}
+
+static int add_outbound(struct app *a, struct outbound *o)
+{
+	if (!o)
+		return -ERR_NOMEM;
+	if (*o->tag && core_outbound(&a->core, o->tag)) {
+		log_err("app", "existing tag found: %s", o->tag);
+		o->ops->free(o);
+		return -ERR_LIMIT;
+	}
+	return core_add_outbound(&a->core, o);
+}
+
+/* Portals come after the configured outbounds: the default stays what the file says. */
+static int build_portals(struct app *a)
+{
+	const struct conf_reverse *r = &a->conf->reverse;
+	int err = 0;
+
+	for (size_t i = 0; i < r->n_portals && !err; i++)
+		err = add_outbound(a, portal_new(&a->core, &r->portals[i]));
+	for (size_t i = 0; i < a->conf->n_inbounds && !err; i++) {
+		const struct conf_inbound *in = &a->conf->inbounds[i];
+
+		if (in->proto != CONF_IN_VLESS)
+			continue;
+		for (size_t u = 0; u < in->vless.n_users && !err; u++) {
+			const char *tag = in->vless.users[u].reverse_tag;
+
+			/* Several users may serve one tag. */
+			if (*tag && !core_outbound(&a->core, tag))
+				err = add_outbound(a, portal_new_vless(&a->core, tag));
+		}
+	}
+	return err;
+}
+
+static int build_outbounds(struct app *a)
+{
+	const struct conf *c = a->conf;
+	int err = 0;
+
+	for (size_t i = 0; i < c->n_outbounds && !err; i++)
+		err = add_outbound(a, kinds_outbound(&a->core, &c->outbounds[i]));
+	if (!err)
+		err = build_portals(a);
+	if (!err) {
+		a->core.mux_acceptor = mux_accept_new(&a->core);
+		err = a->core.mux_acceptor ? 0 : -ERR_NOMEM;
+	}
+	return err;
+}
+
+static int add_bridge(struct app *a, struct bridge *b)
+{
+	if (!b)
+		return -ERR_NOMEM;
+	a->bridges[a->n_bridges++] = b;
+	return 0;
+}
+
+static int build_bridges(struct app *a)
+{
+	const struct conf *c = a->conf;
+	int err = 0;
+
+	a->bridges = calloc(c->reverse.n_bridges + c->n_outbounds + 1, sizeof(*a->bridges));
+	if (!a->bridges)
+		return -ERR_NOMEM;
+	for (size_t i = 0; i < c->reverse.n_bridges && !err; i++)
+		err = add_bridge(a, bridge_new(&a->core, &c->reverse.bridges[i]));
+	for (size_t i = 0; i < c->n_outbounds && !err; i++) {
+		const struct conf_outbound *o = &c->outbounds[i];
+
+		if (o->proto == CONF_OUT_VLESS && *o->vless.user.reverse_tag)
+			err = add_bridge(a, bridge_new_vless(&a->core, o, a->core.outbounds[i]));
+	}
+	return err;
+}
+
+static int build_inbounds(struct app *a)
+{
+	const struct conf *c = a->conf;
+
+	a->inbounds = calloc(c->n_inbounds + 1, sizeof(*a->inbounds));
+	if (!a->inbounds)
+		return -ERR_NOMEM;
+	for (size_t i = 0; i < c->n_inbounds; i++) {
+		struct inbound *in = kinds_inbound(&a->core, &c->inbounds[i]);
+
+		if (!in || inbound_prepare(in) != 0) {
+			inbound_free(in);
+			return -ERR_NOMEM;
+		}
+		a->inbounds[a->n_inbounds++] = in;
+	}
+	return 0;
+}
+
+static int build(struct app *a, const struct conf *c)
+{
+	int err;
+
+	a->conf = c;
+	a->core.conf = c;
+	for (size_t i = 0; i < c->n_env; i++)
+		setenv(c->env[i].name, c->env[i].value, 1);
+	err = build_workers(a);
+	if (!err)
+		err = build_router(a);
+	if (!err)
+		err = build_outbounds(a);
+	if (!err)
+		err = build_bridges(a);
+	if (!err)
+		err = build_inbounds(a);
+	return err;
+}
+
+static void destroy(struct app *a)
+{
+	struct core *c = &a->core;
+
+	for (size_t i = 0; i < a->n_inbounds; i++)
+		inbound_free(a->inbounds[i]);
+	for (size_t i = 0; i < a->n_bridges; i++)
+		bridge_free(a->bridges[i]);
+	for (size_t i = 0; i < c->n_outbounds; i++)
+		c->outbounds[i]->ops->free(c->outbounds[i]);
+	if (c->mux_acceptor)
+		c->mux_acceptor->ops->free(c->mux_acceptor);
+	for (unsigned i = 0; i < c->n_workers; i++) {
+		resolver_free(c->workers[i].resolver);
+		loop_free(c->workers[i].loop);
+	}
+	router_free(c->router);
+	core_fini(c);
+	free(a->inbounds);
+	free(a->bridges);
+	buf_thread_exit();
+	splice_thread_exit();
+}
+
+int app_test(const struct conf *c)
+{
+	struct app *a = calloc(1, sizeof(*a));
+	int err;
+
+	if (!a)
+		return EXIT_START;
+	err = build(a, c);
+	destroy(a);
+	free(a);
+	return err ? EXIT_CONFIG : EXIT_OK;
+}
+
+/* ---- running ---- */
+
+struct farewell {
+	struct post post;
+	struct app *app;
+};
+
+/* In each loop: its flows end, then the loop. */
+static void on_farewell(struct loop *l, struct post *p)
+{
+	struct farewell *f = container_of(p, struct farewell, post);
+	struct worker *w = core_worker(&f->app->core, l);
+
+	free(f);
+	while (!list_empty(&w->flows))
+		flow_abort(list_first(&w->flows, struct flow, all), -ERR_CLOSED);
+	loop_stop(l);
+}
+
+static void say_farewell(struct app *a)
+{
+	for (unsigned i = 0; i < a->core.n_workers; i++) {
+		struct farewell *f = calloc(1, sizeof(*f));
+
+		if (!f) {
+			loop_stop(a->core.workers[i].loop);
+			continue;
+		}
+		f->app = a;
+		f->post.run = on_farewell;
+		loop_post(a->core.workers[i].loop, &f->post);
+	}
+}
+
+static void stop(struct app *a, int signo)
+{
+	if (a->stopping)
+		_exit(128 + signo); /* asked twice: at once */
+	a->stopping = true;
+	log_warn("app", "stopping: %s", strsignal(signo));
+	for (size_t i = 0; i < a->n_inbounds; i++)
+		inbound_stop(a->inbounds[i]);
+	say_farewell(a);
+}
+
+static void on_term(struct signal_watch *w, int signo)
+{
+	stop(container_of(w, struct app, on_term), signo);
+}
+
+static void on_int(struct signal_watch *w, int signo)
+{
+	stop(container_of(w, struct app, on_int), signo);
+}
+
+static void on_hup(struct signal_watch *w, int signo)
+{
+	(void)w;
+	(void)signo;
+	log_reopen();
+	log_warn("app", "log files opened anew");
+}
+
+static void *thread_main(void *arg)
+{
+	struct thread *t = arg;
+
+	loop_run(t->loop);
+	buf_thread_exit();
+	splice_thread_exit();
+	return NULL;
+}
+
+static int start(struct app *a)
+{
+	struct loop *main_loop = a->core.workers[0].loop;
+
+	for (size_t i = 0; i < a->n_inbounds; i++)
+		if (inbound_start(a->inbounds[i]) != 0)
+			return -ERR_SYS;
+	for (size_t i = 0; i < a->n_bridges; i++)
+		bridge_start(a->bridges[i]);
+	signal_watch_start(&a->on_term, main_loop, SIGTERM, on_term);
+	signal_watch_start(&a->on_int, main_loop, SIGINT, on_int);
+	signal_watch_start(&a->on_hup, main_loop, SIGHUP, on_hup);
+	for (unsigned i = 1; i < a->core.n_workers; i++) {
+		struct thread *t = &a->threads[a->n_threads];
+
+		t->loop = a->core.workers[i].loop;
+		if (pthread_create(&t->id, NULL, thread_main, t) != 0) {
+			log_err("app", "cannot start a thread");
+			return -ERR_SYS;
+		}
+		a->n_threads++;
+	}
+	return 0;
+}
+
+/* Each flow takes two descriptors; the soft limit of most systems is far too low. */
+static void raise_limits(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+	}
+}
+
+int app_run(const struct conf *c)
+{
+	struct app *a = calloc(1, sizeof(*a));
+	int code = EXIT_OK;
+
+	if (!a)
+		return EXIT_START;
+	if (log_open(&c->log.setup) != 0) {
+		perror("garenne: cannot open the log files");
+		free(a);
+		return EXIT_START;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	raise_limits();
+	if (build(a, c) != 0) {
+		code = EXIT_CONFIG;
+	} else if (start(a) != 0) {
+		code = EXIT_START;
+		say_farewell(a);
+	} else {
+		log_warn("app", "garenne %s started, %u workers", cli_version(), a->core.n_workers);
+		loop_run(a->core.workers[0].loop);
+	}
+	for (unsigned i = 0; i < a->n_threads; i++)
+		pthread_join(a->threads[i].id, NULL);
+	destroy(a);
+	free(a);
+	return code;
+}

@@ -1,0 +1,16 @@
+/*
+ * Owns everything that lives long: loops and their threads, resolvers, router,
+ * outbounds, inbounds, bridges. Starts them in this order and stops them in the
+ * reverse one.
+ */
+#ifndef GARENNE_APP_APP_H
+#define GARENNE_APP_APP_H
+
+#include "conf/conf.h"
+
+/** Builds all, opens no socket. An exit code of cli.h; faults are printed. Borrows @c. */
+int app_test(const struct conf *c);
+/** Runs until a signal says stop. An exit code of cli.h. Borrows @c. */
+int app_run(const struct conf *c);
+
+#endif

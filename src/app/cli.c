@@ -1,0 +1,112 @@
+#include "app/cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct command *const commands[] = {
+	&cmd_run,
+	&cmd_check,
+	&cmd_version,
+};
+
+enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+static void print_list(FILE *to)
+{
+	fprintf(to, "garenne %s: reverse proxy, port forwarding and mesh over VLESS and "
+		    "Shadowsocks\n\nusage: garenne COMMAND [ARGUMENTS]\n\n",
+		cli_version());
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		fprintf(to, "  %-12s %s\n", commands[i]->name, commands[i]->brief);
+	fprintf(to, "\n\"garenne help COMMAND\" says more about one.\n");
+}
+
+/* How many words of @argv the name of @c takes, 0 when it is another command. */
+static int match(const struct command *c, int argc, char **argv)
+{
+	const char *name = c->name;
+	int words = 0;
+
+	while (*name) {
+		size_t n = strcspn(name, " ");
+
+		if (words >= argc || strlen(argv[words]) != n || strncmp(argv[words], name, n) != 0)
+			return 0;
+		words++;
+		name += n;
+		name += strspn(name, " ");
+	}
+	return words;
+}
+
+static const struct command *find(int argc, char **argv, int *words)
+{
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		*words = match(commands[i], argc, argv);
+		if (*words)
+			return commands[i];
+	}
+	return NULL;
+}
+
+static int help(int argc, char **argv)
+{
+	const struct command *c;
+	int words;
+
+	if (argc == 0) {
+		print_list(stdout);
+		return EXIT_OK;
+	}
+	c = find(argc, argv, &words);
+	if (!c) {
+		fprintf(stderr, "garenne help: no command \"%s\"\n\n", argv[0]);
+		print_list(stderr);
+		return EXIT_USAGE;
+	}
+	fputs(c->usage, stdout);
+	return EXIT_OK;
+}
+
+static int is_help(const char *arg)
+{
+	return strcmp(arg, "help") == 0 || strcmp(arg, "--help") == 0 ||
+	       strcmp(arg, "-help") == 0 || strcmp(arg, "-h") == 0;
+}
+
+int cli_main(int argc, char **argv)
+{
+	const struct command *c = &cmd_run;
+	int words = 0;
+
+	if (argc > 1 && is_help(argv[1]))
+		return help(argc - 2, argv + 2);
+	if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-version") == 0))
+		return cmd_version.run(1, argv + 1);
+	if (argc > 1 && argv[1][0] != '-') {
+		c = find(argc - 1, argv + 1, &words);
+		if (!c) {
+			fprintf(stderr, "garenne: no command \"%s\"\n\n", argv[1]);
+			print_list(stderr);
+			return EXIT_USAGE;
+		}
+	}
+	if (argc > words + 1 && is_help(argv[words + 1])) {
+		fputs(c->usage, stdout);
+		return EXIT_OK;
+	}
+	return c->run(argc - words, argv + words);
+}
+
+int cli_usage(const struct command *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "garenne %s: ", c->name);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "\nTry: garenne help %s\n", c->name);
+	return EXIT_USAGE;
+}

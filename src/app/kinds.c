@@ -1,0 +1,39 @@
+#include "app/kinds.h"
+
+#include "base/log.h"
+#include "proxy/in_vless.h"
+#include "proxy/out_blackhole.h"
+#include "proxy/out_mux.h"
+#include "proxy/out_vless.h"
+
+static struct inbound *(*const inbounds[CONF_IN_SHADOWSOCKS + 1])(struct core *c, const struct conf_inbound *conf) = {
+	[CONF_IN_VLESS] = in_vless_new,
+};
+
+static struct outbound *(*const outbounds[CONF_OUT_LOOPBACK + 1])(struct core *c, const struct conf_outbound *conf) = {
+	[CONF_OUT_BLACKHOLE] = out_blackhole_new,
+	[CONF_OUT_VLESS] = out_vless_new,
+};
+
+struct inbound *kinds_inbound(struct core *c, const struct conf_inbound *conf)
+{
+	if (!inbounds[conf->proto]) {
+		log_err("app", "inbound protocol %s at %s:%d is not in this build",
+			conf->proto_name, conf->at.file, conf->at.line);
+		return NULL;
+	}
+	return inbounds[conf->proto](c, conf);
+}
+
+struct outbound *kinds_outbound(struct core *c, const struct conf_outbound *conf)
+{
+	struct outbound *o;
+
+	if (!outbounds[conf->proto]) {
+		log_err("app", "outbound protocol %s at %s:%d is not in this build",
+			conf->proto_name, conf->at.file, conf->at.line);
+		return NULL;
+	}
+	o = outbounds[conf->proto](c, conf);
+	return o && conf->mux.enabled ? out_mux_new(c, conf, o) : o;
+}

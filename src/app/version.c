@@ -1,0 +1,6 @@
+#include "app/cli.h"
+
+const char *cli_version(void)
+{
+	return GARENNE_VERSION;
+}
