@@ -274,6 +274,31 @@ size_t bufq_move(struct bufq *to, struct bufq *from, size_t n)
 	return moved;
 }
 
+enum { PACK_MAX = 512 }; /* cheaper to copy than to keep where it is */
+
+size_t bufq_move_packed(struct bufq *to, struct bufq *from, size_t n)
+{
+	size_t moved = 0;
+
+	while (moved < n && from->head) {
+		size_t part = from->head->len < n - moved ? from->head->len : n - moved;
+
+		if (part > PACK_MAX) {
+			size_t got = bufq_move(to, from, part);
+
+			moved += got;
+			if (got < part)
+				break;
+			continue;
+		}
+		if (bufq_append(to, span_of(from->head->data, part)) != 0)
+			break;
+		bufq_drop(from, part);
+		moved += part;
+	}
+	return moved;
+}
+
 void bufq_drop(struct bufq *q, size_t n)
 {
 	while (n > 0 && q->head) {

@@ -104,6 +104,9 @@ struct buf *bufq_pop(struct bufq *q);
 /** Moves the first @n bytes (all if fewer) to the end of @to; slices, never copies. Returns how
  * many; fewer than asked only when memory is out. */
 size_t bufq_move(struct bufq *to, struct bufq *from, size_t n);
+/** The same, but copies what is small: for queues that may hold bytes for long, so that a few bytes
+ * of many do not keep whole chunks. */
+size_t bufq_move_packed(struct bufq *to, struct bufq *from, size_t n);
 /** Drops the first @n bytes, @n at most len. */
 void bufq_drop(struct bufq *q, size_t n);
 void bufq_clear(struct bufq *q);
