@@ -16,6 +16,9 @@ struct dgram_udp {
 	enum conf_strategy strategy;
 	struct ip local;
 	struct addr target;
+	struct connect_gate *gate;
+	struct ipport judged; /* what the gate was asked last, and its answer */
+	bool may;
 	struct list names; /* longest unused first */
 	unsigned n_names;
 };
@@ -49,6 +52,26 @@ static void name_free(struct name *n)
 	free(n);
 }
 
+static bool allowed(struct dgram_udp *u, const struct ipport *to)
+{
+	if (!u->gate)
+		return true;
+	if (!ipport_eq(to, &u->judged)) {
+		u->judged = *to;
+		u->may = u->gate->may(u->gate, to);
+	}
+	return u->may;
+}
+
+/* Takes @pkt. */
+static void send_to(struct dgram_udp *u, const struct ipport *to, struct buf *pkt)
+{
+	if (allowed(u, to))
+		udp_sock_send(&u->sock, NULL, to, pkt);
+	else
+		buf_free(pkt);
+}
+
 static bool usable(const struct dgram_udp *u, const struct ip *ip)
 {
 	if (u->local.family)
@@ -61,9 +84,12 @@ static void on_resolved(struct resolve_req *q, const struct resolve_result *res)
 	struct name *n = container_of(q, struct name, query);
 	struct dgram_udp *u = n->u;
 
-	for (unsigned i = 0; i < res->n && n->ip.family == 0; i++)
-		if (usable(u, &res->ip[i]))
-			n->ip = res->ip[i];
+	for (unsigned i = 0; i < res->n && n->ip.family == 0; i++) {
+		struct ipport at = {res->ip[i], n->n ? n->wait[0].port : 0};
+
+		if (usable(u, &at.ip) && allowed(u, &at))
+			n->ip = at.ip;
+	}
 	if (n->ip.family == 0) {
 		log_debug("udp", "%s; %u packets lost", res->err ? res->why : "no usable address",
 			  n->n);
@@ -73,7 +99,7 @@ static void on_resolved(struct resolve_req *q, const struct resolve_result *res)
 	for (unsigned i = 0; i < n->n; i++) {
 		struct ipport to = {n->ip, n->wait[i].port};
 
-		udp_sock_send(&u->sock, NULL, &to, n->wait[i].pkt);
+		send_to(u, &to, n->wait[i].pkt);
 	}
 	n->n = 0;
 }
@@ -117,7 +143,7 @@ static void send_to_name(struct dgram_udp *u, const struct addr *to, struct buf 
 
 	if (n && n->ip.family) {
 		at = (struct ipport){n->ip, to->port};
-		udp_sock_send(&u->sock, NULL, &at, pkt);
+		send_to(u, &at, pkt);
 	} else if (n && n->n < DGRAM_UDP_WAIT) {
 		n->wait[n->n].pkt = pkt;
 		n->wait[n->n++].port = to->port;
@@ -136,7 +162,7 @@ static void send_packet(struct dgram *d, const struct addr *to, struct buf *pkt)
 	if (to->kind == ADDR_NAME)
 		send_to_name(u, to, pkt);
 	else if (addr_to_ipport(to, &at))
-		udp_sock_send(&u->sock, NULL, &at, pkt);
+		send_to(u, &at, pkt);
 	else
 		buf_free(pkt);
 }
@@ -199,6 +225,7 @@ struct dgram *dgram_udp_new(struct loop *l, struct resolver *r, const struct dgr
 	u->strategy = spec->strategy;
 	u->local = spec->local;
 	u->target = spec->target;
+	u->gate = spec->gate;
 	list_init(&u->names);
 	u->sock.on_packet = on_packet;
 	udp_sock_init(&u->sock, l, fd);

@@ -7,6 +7,7 @@
 #ifndef GARENNE_NET_DGRAM_UDP_H
 #define GARENNE_NET_DGRAM_UDP_H
 
+#include "net/connect.h"
 #include "net/dgram.h"
 #include "net/resolve.h"
 #include "net/sock.h"
@@ -21,6 +22,9 @@ struct dgram_udp_spec {
 	struct ip local;		 /* sendThrough; family 0: any address, both families */
 	enum conf_strategy strategy;
 	struct addr target; /* for packets without an address; ADDR_NONE: those are dropped */
+	/* NULL: all may; borrowed while the carrier lives. Packets to addresses that it does not
+	 * let pass are dropped; asked when the address changes, not for every packet. */
+	struct connect_gate *gate;
 };
 
 /** Borrows @r (may be NULL: names are then dropped). Gives; NULL and @why on failure. */

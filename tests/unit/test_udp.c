@@ -400,6 +400,46 @@ static void names_are_resolved(void **state)
 	end(l, &s, &c);
 }
 
+struct gate {
+	struct connect_gate gate;
+	int asked;
+};
+
+static bool may(struct connect_gate *g, const struct ipport *to)
+{
+	container_of(g, struct gate, gate)->asked++;
+	return to->ip.b[3] == 1;
+}
+
+static void gate_keeps_packets_back(void **state)
+{
+	static const struct resolve_rules rules = {.hosts = hosts};
+	struct loop *l = loop_new(0);
+	struct resolver *r = resolver_new(l, &(struct resolve_setup){.rules = &rules});
+	struct gate g = {.gate.may = may};
+	struct dgram_udp_spec spec = {.strategy = CONF_FORCE_IP4, .gate = &g.gate};
+	struct addr good, bad, name;
+	struct ear s, c;
+
+	(void)state;
+	serve(&s, l, "0.0.0.0:0", NULL);
+	associate(&c, l, r, &spec);
+	good = server_addr(&s, "127.0.0.1");
+	bad = server_addr(&s, "127.0.0.2");
+	name = server_addr(&s, "six-four");
+	for (int i = 0; i < 3; i++)
+		dgram_send(c.d, &bad, packet(1, 1));
+	for (int i = 0; i < 3; i++)
+		dgram_send(c.d, &good, packet(2, 1));
+	assert_int_equal(g.asked, 2);
+	dgram_send(c.d, &name, packet(3, 1));
+	turn_until(l, s.n == 4);
+	assert_int_equal(s.len[0], 2);
+	assert_int_equal(s.len[3], 3);
+	resolver_free(r);
+	end(l, &s, &c);
+}
+
 static void closing_from_inside(void **state)
 {
 	struct loop *l = loop_new(0);
@@ -460,6 +500,7 @@ int main(void)
 		cmocka_unit_test(bad_targets_do_no_harm),
 		cmocka_unit_test(own_address_and_default_target),
 		cmocka_unit_test(names_are_resolved),
+		cmocka_unit_test(gate_keeps_packets_back),
 		cmocka_unit_test(closing_from_inside),
 		cmocka_unit_test(port_is_exclusive),
 	};
