@@ -8,6 +8,7 @@ struct dgram_wait {
 	struct defer hand_up;
 	size_t first, n; /* of the entries in @v that are left */
 	size_t bytes;
+	int ended; /* -ERR_*: to be told after the packets */
 	struct {
 		struct addr from;
 		struct buf *pkt;
@@ -39,8 +40,13 @@ static void on_hand_up(struct defer *df)
 		w->bytes -= w->v[i].pkt->len;
 		d->user->on_packet(d->user, d, &w->v[i].from, w->v[i].pkt);
 	}
-	if (d->wait == w && w->first == w->n)
-		dgram_forget(d);
+	if (d->wait != w || w->first < w->n || (w->ended && !d->user))
+		return;
+	int ended = w->ended;
+
+	dgram_forget(d);
+	if (ended)
+		d->user->on_end(d->user, d, ended);
 }
 
 void dgram_attach(struct dgram *d, struct dgram_user *u)
@@ -58,6 +64,7 @@ static struct dgram_wait *wait_new(struct dgram *d)
 		return NULL;
 	w->d = d;
 	w->first = w->n = w->bytes = 0;
+	w->ended = 0;
 	defer_init(&w->hand_up, d->loop, on_hand_up);
 	return w;
 }
@@ -79,4 +86,16 @@ void dgram_deliver(struct dgram *d, const struct addr *from, struct buf *pkt)
 	w->v[w->n].from = *from;
 	w->v[w->n++].pkt = pkt;
 	w->bytes += pkt->len;
+}
+
+void dgram_ended(struct dgram *d, int err)
+{
+	if (d->user && !d->wait) {
+		d->user->on_end(d->user, d, err);
+		return;
+	}
+	if (!d->wait)
+		d->wait = wait_new(d);
+	if (d->wait)
+		d->wait->ended = err;
 }

@@ -79,6 +79,9 @@ static inline void dgram_close(struct dgram *d, int err)
 	}
 }
 
+/** Tells the user that the carrier has ended, after the packets that wait; while there is no user,
+ * it waits, too. From the loop only. */
+void dgram_ended(struct dgram *d, int err);
 /** Takes @pkt up to the user; while there is none the first few wait and others are dropped. */
 void dgram_deliver(struct dgram *d, const struct addr *from, struct buf *pkt);
 

@@ -142,9 +142,11 @@ void loop_free(struct loop *l)
 {
 	if (!l)
 		return;
-	on_wake(l->ev, &l->wake, 0);
-	run_deferred(l);
-	end_orphans(l);
+	do { /* what ends may post to its own loop */
+		on_wake(l->ev, &l->wake, 0);
+		run_deferred(l);
+		end_orphans(l);
+	} while (l->post_head);
 	ev_loop_destroy(l->ev);
 	pthread_mutex_destroy(&l->post_lock);
 	free(l->scratch);
