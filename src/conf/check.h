@@ -13,18 +13,27 @@ void check_traps(struct load *ld);
 /** The part of check_traps that concerns bridges and portals. */
 void check_reverse(struct load *ld);
 
-enum { NAMES_MAX = 512 };
+/** A message at @at. */
+void check_error(struct load *ld, const struct conf_at *at, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void check_warn(struct load *ld, const struct conf_at *at, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
-/* A bounded set of names to compare with; what does not fit only costs a hint. */
-struct check_names {
-	const char *v[NAMES_MAX];
-	size_t n;
+/* A set of names, in the arena: made with room for all, filled, sorted, then asked. */
+struct check_set {
+	const char **v;
+	size_t n, cap;
 };
 
-void check_name_add(struct check_names *s, const char *name);
-bool check_name_has(const struct check_names *s, const char *name);
-/** ", did you mean \"x\"?" or "" into @out; returns @out. */
-char *check_hint(const struct check_names *s, const char *name, char *out, size_t cap);
+/** False when memory is out. */
+bool check_set_init(struct check_set *s, struct load *ld, size_t cap);
+/** "" is not added; @name must outlive the set. */
+void check_set_add(struct check_set *s, const char *name);
+void check_set_sort(struct check_set *s);
+/** Needs a sorted set. */
+bool check_set_has(const struct check_set *s, const char *name);
+/** "; did you mean \"x\"?" or "" into @out; returns @out. */
+char *check_hint(const struct check_set *s, const char *name, char *out, size_t cap);
 
 /* ---- what a rule does to one flow, as far as the files tell ---- */
 

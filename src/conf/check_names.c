@@ -1,27 +1,61 @@
 /* Tags and other names: unique where they must be, and there where they are used. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "conf/check.h"
 #include "conf/msg.h"
 
+void check_error(struct load *ld, const struct conf_at *at, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	conf_msg_addv(ld->msgs, CONF_MSG_ERROR, at, 0, fmt, ap);
+	va_end(ap);
+}
+
+void check_warn(struct load *ld, const struct conf_at *at, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	conf_msg_addv(ld->msgs, CONF_MSG_WARNING, at, 0, fmt, ap);
+	va_end(ap);
+}
+
 /* ---- sets of names ---- */
 
-void check_name_add(struct check_names *s, const char *name)
+bool check_set_init(struct check_set *s, struct load *ld, size_t cap)
 {
-	if (*name && s->n < NAMES_MAX)
+	s->v = conf_arena_array(ld->arena, cap + 1, sizeof(*s->v));
+	s->n = 0;
+	s->cap = s->v ? cap : 0;
+	return s->v != NULL;
+}
+
+void check_set_add(struct check_set *s, const char *name)
+{
+	if (*name && s->n < s->cap)
 		s->v[s->n++] = name;
 }
 
-bool check_name_has(const struct check_names *s, const char *name)
+static int by_text(const void *a, const void *b)
 {
-	for (size_t i = 0; i < s->n; i++)
-		if (strcmp(s->v[i], name) == 0)
-			return true;
-	return s->n == NAMES_MAX; /* then nobody knows */
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-char *check_hint(const struct check_names *s, const char *name, char *out, size_t cap)
+void check_set_sort(struct check_set *s)
+{
+	qsort(s->v, s->n, sizeof(*s->v), by_text);
+}
+
+bool check_set_has(const struct check_set *s, const char *name)
+{
+	return bsearch(&name, s->v, s->n, sizeof(*s->v), by_text) != NULL;
+}
+
+char *check_hint(const struct check_set *s, const char *name, char *out, size_t cap)
 {
 	const char *near = word_nearest(name, s->v, s->n);
 
@@ -60,9 +94,8 @@ static void report_equal(struct load *ld, const struct named_list *l)
 		while (k < i && strcmp(l->v[k].tag, l->v[i].tag) != 0)
 			k++;
 		if (k < i && !(l->v[k].shared && l->v[i].shared))
-			conf_msg_add(ld->msgs, CONF_MSG_ERROR, l->v[i].at, 0,
-				     "existing tag found: %.60s (first at %s:%d)", l->v[i].tag,
-				     l->v[k].at->file, l->v[k].at->line);
+			check_error(ld, l->v[i].at, "existing tag found: %.60s (first at %s:%d)",
+				    l->v[i].tag, l->v[k].at->file, l->v[k].at->line);
 	}
 }
 
@@ -111,25 +144,31 @@ static void check_tags(struct load *ld)
 
 /* ---- tags that are used ---- */
 
-static void collect_outbounds(const struct conf *c, struct check_names *s)
+static bool collect_outbounds(struct load *ld, struct check_set *s)
 {
-	s->n = 0;
+	const struct conf *c = ld->conf;
+	size_t n = c->n_outbounds + c->reverse.n_portals + count_vless_users(c) + 2;
+
+	if (!check_set_init(s, ld, n))
+		return false;
 	for (size_t i = 0; i < c->n_outbounds; i++)
-		check_name_add(s, c->outbounds[i].tag);
+		check_set_add(s, c->outbounds[i].tag);
 	for (size_t i = 0; i < c->reverse.n_portals; i++)
-		check_name_add(s, c->reverse.portals[i].tag);
+		check_set_add(s, c->reverse.portals[i].tag);
 	for (size_t i = 0; i < c->n_inbounds; i++) {
 		const struct conf_inbound *in = &c->inbounds[i];
 
 		for (size_t u = 0; in->proto == CONF_IN_VLESS && u < in->vless.n_users; u++)
-			check_name_add(s, in->vless.users[u].reverse_tag);
+			check_set_add(s, in->vless.users[u].reverse_tag);
 	}
 	/* in Xray these two are outbounds; rules that lead there are in many files */
-	check_name_add(s, c->api.tag);
-	check_name_add(s, c->metrics.tag);
+	check_set_add(s, c->api.tag);
+	check_set_add(s, c->metrics.tag);
+	check_set_sort(s);
+	return true;
 }
 
-static void check_balancers(struct load *ld, const struct check_names *outs)
+static void check_balancers(struct load *ld, const struct check_set *outs)
 {
 	const struct conf_routing *r = &ld->conf->routing;
 	char hint[80];
@@ -139,58 +178,67 @@ static void check_balancers(struct load *ld, const struct check_names *outs)
 
 		for (size_t k = 0; k < i; k++)
 			if (*b->tag && strcmp(r->balancers[k].tag, b->tag) == 0)
-				conf_msg_add(ld->msgs, CONF_MSG_ERROR, &b->at, 0,
-					     "duplicate balancer tag %.60s (first at %s:%d)",
-					     b->tag, r->balancers[k].at.file,
-					     r->balancers[k].at.line);
-		if (*b->fallback_tag && !check_name_has(outs, b->fallback_tag))
-			conf_msg_add(ld->msgs, CONF_MSG_ERROR, &b->at, 0,
-				     "fallbackTag: non existing outTag: %.60s%s", b->fallback_tag,
-				     check_hint(outs, b->fallback_tag, hint, sizeof(hint)));
+				check_error(ld, &b->at,
+					    "duplicate balancer tag %.60s (first at %s:%d)", b->tag,
+					    r->balancers[k].at.file, r->balancers[k].at.line);
+		if (*b->fallback_tag && !check_set_has(outs, b->fallback_tag))
+			check_error(ld, &b->at, "fallbackTag: non existing outTag: %.60s%s",
+				    b->fallback_tag,
+				    check_hint(outs, b->fallback_tag, hint, sizeof(hint)));
 	}
 }
 
 static void check_rule_target(struct load *ld, const struct conf_rule *rule,
-			      const struct check_names *outs, const struct check_names *balancers)
+			      const struct check_set *outs, const struct check_set *balancers)
 {
 	char hint[80];
 
 	if (*rule->outbound_tag) {
-		if (!check_name_has(outs, rule->outbound_tag))
-			conf_msg_add(
-				ld->msgs, CONF_MSG_ERROR, &rule->at, 0,
-				"non existing outTag: %.60s, expected the tag of an outbound, a "
-				"portal "
-				"or a VLESS reverse user%s",
-				rule->outbound_tag,
-				check_hint(outs, rule->outbound_tag, hint, sizeof(hint)));
-	} else if (*rule->balancer_tag && !check_name_has(balancers, rule->balancer_tag)) {
-		conf_msg_add(ld->msgs, CONF_MSG_ERROR, &rule->at, 0, "balancer %.60s not found%s",
-			     rule->balancer_tag,
-			     check_hint(balancers, rule->balancer_tag, hint, sizeof(hint)));
+		if (!check_set_has(outs, rule->outbound_tag))
+			check_error(ld, &rule->at,
+				    "non existing outTag: %.60s, expected the tag of an outbound, "
+				    "a portal or a VLESS reverse user%s",
+				    rule->outbound_tag,
+				    check_hint(outs, rule->outbound_tag, hint, sizeof(hint)));
+	} else if (*rule->balancer_tag && !check_set_has(balancers, rule->balancer_tag)) {
+		check_error(ld, &rule->at, "balancer %.60s not found%s", rule->balancer_tag,
+			    check_hint(balancers, rule->balancer_tag, hint, sizeof(hint)));
 	}
 }
 
-static void check_rules(struct load *ld, const struct check_names *outs)
+static void check_rule_tags(struct load *ld)
 {
 	const struct conf_routing *r = &ld->conf->routing;
-	struct check_names balancers = {.n = 0}, rule_tags = {.n = 0};
 
-	for (size_t i = 0; i < r->n_balancers; i++)
-		check_name_add(&balancers, r->balancers[i].tag);
-	for (size_t i = 0; i < r->n_rules; i++) {
-		const struct conf_rule *rule = &r->rules[i];
+	for (size_t i = 1; i < r->n_rules; i++) {
+		size_t k = 0;
 
-		check_rule_target(ld, rule, outs, &balancers);
-		if (*rule->rule_tag && rule_tags.n < NAMES_MAX &&
-		    check_name_has(&rule_tags, rule->rule_tag))
-			conf_msg_add(ld->msgs, CONF_MSG_ERROR, &rule->at, 0,
-				     "duplicate ruleTag %.60s", rule->rule_tag);
-		check_name_add(&rule_tags, rule->rule_tag);
+		if (*r->rules[i].rule_tag == 0)
+			continue;
+		while (k < i && strcmp(r->rules[k].rule_tag, r->rules[i].rule_tag) != 0)
+			k++;
+		if (k < i)
+			check_error(ld, &r->rules[i].at, "duplicate ruleTag %.60s (first at %s:%d)",
+				    r->rules[i].rule_tag, r->rules[k].at.file, r->rules[k].at.line);
 	}
 }
 
-static void check_dialers(struct load *ld, const struct check_names *outs)
+static void check_rules(struct load *ld, const struct check_set *outs)
+{
+	const struct conf_routing *r = &ld->conf->routing;
+	struct check_set balancers;
+
+	if (!check_set_init(&balancers, ld, r->n_balancers))
+		return;
+	for (size_t i = 0; i < r->n_balancers; i++)
+		check_set_add(&balancers, r->balancers[i].tag);
+	check_set_sort(&balancers);
+	for (size_t i = 0; i < r->n_rules; i++)
+		check_rule_target(ld, &r->rules[i], outs, &balancers);
+	check_rule_tags(ld);
+}
+
+static void check_dialers(struct load *ld, const struct check_set *outs)
 {
 	const struct conf *c = ld->conf;
 	char hint[80];
@@ -199,19 +247,20 @@ static void check_dialers(struct load *ld, const struct check_names *outs)
 		const struct conf_outbound *o = &c->outbounds[i];
 		const char *tag = o->stream.sockopt.dialer_proxy;
 
-		if (tag && *tag && !check_name_has(outs, tag))
-			conf_msg_add(ld->msgs, CONF_MSG_ERROR, &o->at, 0,
-				     "there is no outbound handler for dialerProxy: %.60s%s", tag,
-				     check_hint(outs, tag, hint, sizeof(hint)));
+		if (tag && *tag && !check_set_has(outs, tag))
+			check_error(ld, &o->at,
+				    "there is no outbound handler for dialerProxy: %.60s%s", tag,
+				    check_hint(outs, tag, hint, sizeof(hint)));
 	}
 }
 
 void check_names(struct load *ld)
 {
-	struct check_names outs;
+	struct check_set outs;
 
 	check_tags(ld);
-	collect_outbounds(ld->conf, &outs);
+	if (!collect_outbounds(ld, &outs))
+		return;
 	check_balancers(ld, &outs);
 	check_rules(ld, &outs);
 	check_dialers(ld, &outs);

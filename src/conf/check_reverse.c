@@ -25,6 +25,19 @@ static bool has_tag(const struct conf_strs *l, const char *tag)
 	return false;
 }
 
+/* The first rule that takes all that comes out of @tag, or NULL. */
+static const struct conf_rule *rule_for_all(const struct conf *c, const char *tag)
+{
+	for (size_t i = 0; i < c->routing.n_rules; i++) {
+		const struct conf_rule *r = &c->routing.rules[i];
+
+		if ((!r->inbound_tags.n || has_tag(&r->inbound_tags, tag)) &&
+		    check_rule_takes_all(r))
+			return r;
+	}
+	return NULL;
+}
+
 /* ---- bridges ---- */
 
 struct way {
@@ -60,12 +73,11 @@ static void tell_lost(struct load *ld, const struct conf_bridge *b, const struct
 	if (w->rule)
 		snprintf(rule, sizeof(rule), "rule %zu at line %d takes", w->rule->number,
 			 w->rule->at.line);
-	conf_msg_add(
-		ld->msgs, CONF_MSG_WARNING, &b->at, 0,
+	check_warn(
+		ld, &b->at,
 		"this bridge will not connect: %s its own connection to \"%.80s\", which so goes "
-		"to outbound \"%.60s\" (%.20s) and not to a portal; put the rule "
-		"{\"inboundTag\": [\"%.60s\"], \"domain\": [\"full:%.80s\"], "
-		"\"outboundTag\": ...} first",
+		"to outbound \"%.60s\" (%.20s) and not to a portal; put the rule {\"inboundTag\": "
+		"[\"%.60s\"], \"domain\": [\"full:%.80s\"], \"outboundTag\": ...} first",
 		rule, b->domain, w->out ? w->out->tag : "", w->out ? w->out->proto_name : "none",
 		b->tag, b->domain);
 }
@@ -83,8 +95,8 @@ static void check_leak(struct load *ld, const struct conf_bridge *b, const struc
 		if (rule->ips.n &&
 		    (!rule->inbound_tags.n || has_tag(&rule->inbound_tags, b->tag)) &&
 		    !rule->domains.n)
-			conf_msg_add(
-				ld->msgs, CONF_MSG_WARNING, &rule->at, 0,
+			check_warn(
+				ld, &rule->at,
 				"under IPOnDemand this rule makes the name \"%.80s\" of the bridge "
 				"\"%.60s\" be looked up; put the bridge's own rule above it",
 				b->domain, b->tag);
@@ -94,33 +106,20 @@ static void check_leak(struct load *ld, const struct conf_bridge *b, const struc
 /* Flows that come out of the bridge and match nothing must not go back in. */
 static void check_circle(struct load *ld, const struct conf_bridge *b, const struct way *w)
 {
-	const struct conf *c = ld->conf;
+	const struct conf_rule *all = rule_for_all(ld->conf, b->tag);
 
-	for (size_t i = 0; i < c->routing.n_rules; i++) {
-		const struct conf_rule *r = &c->routing.rules[i];
-
-		if (r->inbound_tags.n && !has_tag(&r->inbound_tags, b->tag))
-			continue;
-		if (!check_rule_takes_all(r))
-			continue;
-		if (conf_outbound_find(c, r->outbound_tag) == w->out)
-			conf_msg_add(
-				ld->msgs, CONF_MSG_WARNING, &r->at, 0,
-				"sends what comes out of the bridge \"%.60s\" back to the portal, "
-				"an "
-				"endless loop; give it the condition \"domain\": [\"full:%.80s\"]",
-				b->tag, b->domain);
-		return;
-	}
-	if (w->out == &c->outbounds[0])
-		conf_msg_add(
-			ld->msgs, CONF_MSG_WARNING, &b->at, 0,
-			"what comes out of this bridge and matches no rule goes to the first "
-			"outbound "
-			"\"%.60s\", back to the portal, an endless loop; end with the rule "
-			"{\"inboundTag\": [\"%.60s\"], \"outboundTag\": ...} or put a blackhole "
-			"first",
-			w->out->tag, b->tag);
+	if (all && conf_outbound_find(ld->conf, all->outbound_tag) == w->out)
+		check_warn(ld, &all->at,
+			   "sends what comes out of the bridge \"%.60s\" back to the portal, an "
+			   "endless loop; give it the condition \"domain\": [\"full:%.80s\"]",
+			   b->tag, b->domain);
+	else if (!all && w->out == &ld->conf->outbounds[0])
+		check_warn(ld, &b->at,
+			   "what comes out of this bridge and matches no rule goes to the first "
+			   "outbound \"%.60s\", back to the portal, an endless loop; end with the "
+			   "rule {\"inboundTag\": [\"%.60s\"], \"outboundTag\": ...} or put a "
+			   "blackhole first",
+			   w->out->tag, b->tag);
 }
 
 static void check_bridge(struct load *ld, const struct conf_bridge *b)
@@ -138,11 +137,49 @@ static void check_bridge(struct load *ld, const struct conf_bridge *b)
 	}
 	check_circle(ld, b, &w);
 	if (w.out->mux.enabled)
-		conf_msg_add(
-			ld->msgs, CONF_MSG_WARNING, &w.out->mux.at, 0,
-			"the bridge \"%.60s\" multiplexes by itself; mux here works, but only adds "
-			"weight",
-			b->tag);
+		check_warn(ld, &w.out->mux.at,
+			   "the bridge \"%.60s\" multiplexes by itself; mux here works, but only "
+			   "adds weight",
+			   b->tag);
+}
+
+/* ---- bridges by VLESS reverse ---- */
+
+/* freedom lets nothing of it through by itself, and swallows instead of refusing. */
+static void check_final_rules(struct load *ld, const char *tag)
+{
+	const struct conf *c = ld->conf;
+
+	for (size_t i = 0; i < c->routing.n_rules; i++) {
+		const struct conf_rule *r = &c->routing.rules[i];
+		const struct conf_outbound *o = conf_outbound_find(c, r->outbound_tag);
+
+		if (has_tag(&r->inbound_tags, tag) && o && o->proto == CONF_OUT_FREEDOM &&
+		    o->freedom.n_final_rules == 0)
+			check_warn(ld, &o->at,
+				   "what comes by VLESS reverse (inboundTag \"%.60s\") is "
+				   "swallowed here: nothing is allowed without \"finalRules\": "
+				   "[{\"action\": \"allow\", \"ip\": [...]}]",
+				   tag);
+	}
+}
+
+static void check_vless_bridge(struct load *ld, const struct conf_outbound *o)
+{
+	const struct conf *c = ld->conf;
+	const char *tag = o->vless.user.reverse_tag;
+	const struct conf_rule *all = rule_for_all(c, tag);
+	const struct conf_outbound *rest =
+		all ? conf_outbound_find(c, all->outbound_tag) : &c->outbounds[0];
+
+	check_final_rules(ld, tag);
+	if (rest == o)
+		check_warn(ld, all ? &all->at : &o->at,
+			   "what comes by VLESS reverse (inboundTag \"%.60s\") and matches no "
+			   "other rule goes back by the same outbound \"%.60s\", an endless loop; "
+			   "end with the rule {\"inboundTag\": [\"%.60s\"], \"outboundTag\": ...} "
+			   "or put a blackhole first",
+			   tag, o->tag, tag);
 }
 
 /* Flows of a classic bridge have no source, user or protocol to look at. */
@@ -163,11 +200,9 @@ static void check_bridge_rules(struct load *ld)
 					break;
 				}
 		if (bridges > 0 && bridges == r->inbound_tags.n)
-			conf_msg_add(
-				ld->msgs, CONF_MSG_WARNING, &r->at, 0,
-				"never matches: what comes out of a bridge has no source address, "
-				"user "
-				"or process");
+			check_warn(ld, &r->at,
+				   "never matches: what comes out of a bridge has no source "
+				   "address, user or process");
 	}
 }
 
@@ -219,14 +254,11 @@ static void check_sniffing(struct load *ld, const struct conf_inbound *in,
 	if (!in->sniff.enabled || in->sniff.override == 0 || in->sniff.route_only ||
 	    in->sniff.metadata_only || names_excluded(in, p->domain))
 		return;
-	conf_msg_add(
-		ld->msgs, CONF_MSG_WARNING, &in->sniff.at, 0,
-		"this inbound leads to the portal \"%.60s\" and takes target names from what "
-		"clients "
-		"send: whoever writes \"%.80s\" there pretends to be a bridge (refused here, not "
-		"in "
-		"Xray); switch destOverride off, or use routeOnly",
-		p->tag, p->domain);
+	check_warn(ld, &in->sniff.at,
+		   "this inbound leads to the portal \"%.60s\" and takes target names from what "
+		   "clients send: whoever writes \"%.80s\" there pretends to be a bridge (refused "
+		   "here, not in Xray); switch destOverride off, or use routeOnly",
+		   p->tag, p->domain);
 }
 
 /* Who may register is whoever may ask for the portal's name without further conditions. */
@@ -252,13 +284,11 @@ static void check_registration(struct load *ld, const struct conf_inbound *in,
 			continue;
 		if (strcmp(r->outbound_tag, p->tag) != 0)
 			return;
-		conf_msg_add(
-			ld->msgs, CONF_MSG_WARNING, &p->at, 0,
-			"every user of the inbound \"%.60s\" can register as a bridge and take "
-			"over "
-			"this portal; give the bridge a user of its own and name it in \"user\": "
-			"[\"its email\"] here",
-			in->tag);
+		check_warn(ld, &p->at,
+			   "every user of the inbound \"%.60s\" can register as a bridge and take "
+			   "over this portal; give the bridge a user of its own and name it in "
+			   "\"user\": [\"its email\"] here",
+			   in->tag);
 		return;
 	}
 }
@@ -277,8 +307,8 @@ static void check_portal(struct load *ld, const struct conf_portal *p)
 	for (size_t i = 0; i < c->routing.n_rules; i++)
 		used |= strcmp(c->routing.rules[i].outbound_tag, p->tag) == 0;
 	if (!used)
-		conf_msg_add(
-			ld->msgs, CONF_MSG_WARNING, &p->at, 0,
+		check_warn(
+			ld, &p->at,
 			"no rule leads to this portal: neither a bridge nor a user can reach it");
 	for (size_t i = 0; i < c->n_inbounds; i++) {
 		const struct conf_inbound *in = &c->inbounds[i];
@@ -300,6 +330,12 @@ void check_reverse(struct load *ld)
 
 	for (size_t i = 0; i < r->n_bridges; i++)
 		check_bridge(ld, &r->bridges[i]);
+	for (size_t i = 0; i < ld->conf->n_outbounds; i++) {
+		const struct conf_outbound *o = &ld->conf->outbounds[i];
+
+		if (o->proto == CONF_OUT_VLESS && *o->vless.user.reverse_tag)
+			check_vless_bridge(ld, o);
+	}
 	check_bridge_rules(ld);
 	for (size_t i = 0; i < r->n_portals; i++)
 		check_portal(ld, &r->portals[i]);

@@ -55,19 +55,18 @@ static void check_pair(struct load *ld, const struct conf_inbound *a, const stru
 	if (a->listen.kind == CONF_LISTEN_UNIX || b->listen.kind == CONF_LISTEN_UNIX) {
 		if (a->listen.kind == b->listen.kind &&
 		    strcmp(a->listen.unix_path, b->listen.unix_path) == 0)
-			conf_msg_add(
-				ld->msgs, CONF_MSG_ERROR, &b->at, 0,
-				"listens on %.100s like the inbound at %s:%d: address already in "
-				"use",
-				b->listen.unix_path, a->at.file, a->at.line);
+			check_error(ld, &b->at,
+				    "listens on %.100s like the inbound at %s:%d: address already "
+				    "in use",
+				    b->listen.unix_path, a->at.file, a->at.line);
 		return;
 	}
 	if ((listen_networks(a) & listen_networks(b)) == 0 || !addresses_meet(a, b) ||
 	    !ports_meet(&a->listen.ports, &b->listen.ports, &port))
 		return;
-	conf_msg_add(ld->msgs, CONF_MSG_ERROR, &b->at, 0,
-		     "port %u is already taken by the inbound at %s:%d: address already in use",
-		     port, a->at.file, a->at.line);
+	check_error(ld, &b->at,
+		    "port %u is already taken by the inbound at %s:%d: address already in use",
+		    port, a->at.file, a->at.line);
 }
 
 /* A list like "80,80-90" would listen twice. */
@@ -79,8 +78,7 @@ static void check_own_ports(struct load *ld, const struct conf_inbound *in)
 	for (size_t i = 0; i < p->n; i++)
 		for (size_t k = 0; k < i; k++)
 			if (ranges_meet(&p->v[i], &p->v[k], &port)) {
-				conf_msg_add(ld->msgs, CONF_MSG_ERROR, &in->at, 0,
-					     "port %u is in the list twice", port);
+				check_error(ld, &in->at, "port %u is in the list twice", port);
 				return;
 			}
 }
@@ -111,25 +109,23 @@ static void check_server_tls(struct load *ld, const struct conf_inbound *in)
 	const struct conf_tls *t = in->stream.tls;
 
 	if (t && !has_certificate(t))
-		conf_msg_add(
-			ld->msgs, CONF_MSG_ERROR, &t->at, 0,
+		check_error(
+			ld, &t->at,
 			"security is tls, but there is no certificate to show to clients; expected "
 			"\"certificates\": [{\"certificateFile\": ..., \"keyFile\": ...}]");
 	for (size_t i = 0; in->proto == CONF_IN_VLESS && !t && i < in->vless.n_users; i++)
 		if (in->vless.users[i].flow != CONF_FLOW_NONE)
-			conf_msg_add(
-				ld->msgs, CONF_MSG_ERROR, &in->vless.users[i].at, 0,
-				"flow is xtls-rprx-vision, which needs \"security\": \"tls\" on "
-				"the "
-				"inbound");
+			check_error(ld, &in->vless.users[i].at,
+				    "flow is xtls-rprx-vision, which needs \"security\": \"tls\" "
+				    "on the inbound");
 }
 
 static void check_client_tls(struct load *ld, const struct conf_outbound *out)
 {
 	if (out->proto == CONF_OUT_VLESS && out->vless.user.flow != CONF_FLOW_NONE &&
 	    !out->stream.tls)
-		conf_msg_add(ld->msgs, CONF_MSG_ERROR, &out->at, 0,
-			     "flow is xtls-rprx-vision, which needs \"security\": \"tls\"");
+		check_error(ld, &out->at,
+			    "flow is xtls-rprx-vision, which needs \"security\": \"tls\"");
 }
 
 /* ---- users ---- */
@@ -159,8 +155,7 @@ static void report_user(struct load *ld, const struct conf_at *a, const struct c
 {
 	const struct conf_at *late = a->line > b->line ? a : b, *early = late == a ? b : a;
 
-	conf_msg_add(ld->msgs, CONF_MSG_ERROR, late, 0, "%s (the other is at line %d)", what,
-		     early->line);
+	check_error(ld, late, "%s (the other is at line %d)", what, early->line);
 }
 
 static void check_vless_users(struct load *ld, const struct conf_in_vless *v)
@@ -231,9 +226,9 @@ static void check_dialer_circle(struct load *ld, const struct conf_outbound *sta
 	for (size_t steps = 0; at && steps <= ld->conf->n_outbounds; steps++) {
 		at = conf_outbound_find(ld->conf, at->stream.sockopt.dialer_proxy);
 		if (at == start) {
-			conf_msg_add(ld->msgs, CONF_MSG_ERROR, &start->at, 0,
-				     "dialerProxy leads back to this outbound after %zu step%s",
-				     steps + 1, steps ? "s" : "");
+			check_error(ld, &start->at,
+				    "dialerProxy leads back to this outbound after %zu step%s",
+				    steps + 1, steps ? "s" : "");
 			return;
 		}
 	}
@@ -251,15 +246,13 @@ static void check_observatory(struct load *ld)
 		const struct conf_balancer *b = &c->routing.balancers[i];
 
 		if (b->strategy == CONF_BALANCE_LEAST_PING)
-			conf_msg_add(
-				ld->msgs, CONF_MSG_ERROR, &b->at, 0,
-				"not all dependencies are resolved. leastPing needs the section "
-				"\"observatory\"");
+			check_error(ld, &b->at,
+				    "not all dependencies are resolved. leastPing needs the "
+				    "section \"observatory\"");
 		else if (b->strategy == CONF_BALANCE_LEAST_LOAD)
-			conf_msg_add(
-				ld->msgs, CONF_MSG_ERROR, &b->at, 0,
-				"not all dependencies are resolved. leastLoad needs the section "
-				"\"burstObservatory\"");
+			check_error(ld, &b->at,
+				    "not all dependencies are resolved. leastLoad needs the "
+				    "section \"burstObservatory\"");
 	}
 }
 

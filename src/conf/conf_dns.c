@@ -75,11 +75,10 @@ static void server_address(const struct jnode *n, uint16_t port, struct conf_dns
 		ok = addr_set_host(&out->addr, span_str(text), port) == 0;
 	}
 	if (!ok)
-		jnode_error(
-			n,
-			"found \"%.60s\", expected \"localhost\", an IP address, tcp://IP:port or "
-			"tcp+local://IP:port",
-			text);
+		jnode_error(n,
+			    "found \"%.60s\", expected \"localhost\", an IP address, tcp://IP:port "
+			    "or tcp+local://IP:port",
+			    text);
 }
 
 static void server_object_parse(const struct jnode *n, const struct conf_dns *dns,

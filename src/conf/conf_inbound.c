@@ -20,10 +20,10 @@ static bool port_map_key(const struct jnode *n, uint16_t *out)
 	unsigned long v = strtoul(n->key, &end, 10);
 
 	if (n->key[0] < '0' || n->key[0] > '9' || *end != 0 || v > 65535) {
-		jnode_error(n,
-			    "invalid portMap: \"%.40s\", expected a local port from 0 to 65535 as "
-			    "key",
-			    n->key);
+		jnode_error(
+			n,
+			"invalid portMap: \"%.40s\", expected a local port from 0 to 65535 as key",
+			n->key);
 		return false;
 	}
 	*out = (uint16_t)v;
@@ -145,9 +145,8 @@ static void socks_parse(const struct jnode *settings, struct conf_in_socks *out)
 	if (out->auth && out->n_accounts == 0)
 		jnode_error(settings, "auth is \"password\", but nobody is listed in \"users\"");
 	else if (!out->auth && out->n_accounts > 0)
-		jnode_warn(settings,
-			   "users are listed, but without \"auth\": \"password\" nobody is "
-			   "asked for one");
+		jnode_warn(settings, "users are listed, but without \"auth\": \"password\" nobody "
+				     "is asked for one");
 }
 
 static void http_parse(const struct jnode *settings, struct conf_in_http *out)

@@ -35,12 +35,11 @@ bool conf_parse_server_object(const struct jnode *settings, const char *list, co
 	}
 	jnode_get(settings, list, holder);
 	if (jnode_count(holder) != 1) {
-		jnode_error(
-			holder,
-			"%s settings: \"%s\" should have one and only one member. Multiple "
-			"endpoints in \"%s\" should use multiple outbounds and routing balancer "
-			"instead",
-			name, list, list);
+		jnode_error(holder,
+			    "%s settings: \"%s\" should have one and only one member. Multiple "
+			    "endpoints in \"%s\" should use multiple outbounds and routing "
+			    "balancer instead",
+			    name, list, list);
 		return false;
 	}
 	jnode_first(holder, out);
@@ -199,8 +198,7 @@ static void send_through_parse(const struct jnode *outbound, struct conf_send_th
 	else if (prefix_parse(&out->prefix, span_str(text)) != 0)
 		jnode_error(&n,
 			    "unable to send through: %.60s, expected an IP address, a prefix, "
-			    "origin or "
-			    "srcip",
+			    "origin or srcip",
 			    text);
 	else if (!ip_is_any(&out->prefix.ip) || out->prefix.len == 0)
 		out->kind = out->prefix.len == 0 ? CONF_VIA_NONE : CONF_VIA_PREFIX;

@@ -70,11 +70,10 @@ static void check_domain(const struct jnode *n, const char *domain)
 	if (*domain == 0)
 		return;
 	if (addr_set_host(&a, span_str(domain), 0) != 0 || a.kind != ADDR_NAME)
-		jnode_error(
-			n,
-			"domain: found \"%.60s\", expected a host name of letters, digits, '-', "
-			"'.' and '_' that need not exist",
-			domain);
+		jnode_error(n,
+			    "domain: found \"%.60s\", expected a host name of letters, digits, "
+			    "'-', '.' and '_' that need not exist",
+			    domain);
 }
 
 void section_reverse(const struct jnode *n, struct conf_reverse *out)

@@ -122,15 +122,13 @@ static void rule_parse(const struct jnode *n, struct conf_rule *out)
 	out->processes = jnode_strs(n, "process");
 	out->local_os = rule_os(n);
 	if (*out->outbound_tag == 0 && *out->balancer_tag == 0)
-		jnode_error(n,
-			    "invalid field rule > neither outboundTag nor balancerTag is specified "
-			    "in routing rule");
+		jnode_error(n, "invalid field rule > neither outboundTag nor balancerTag is "
+			       "specified in routing rule");
 	else if (*out->outbound_tag && *out->balancer_tag)
 		jnode_warn(n, "has both outboundTag and balancerTag; balancerTag has no effect");
 	if (!rule_has_condition(out))
-		jnode_error(n,
-			    "this rule has no effective fields; a rule for everything is written "
-			    "\"network\": \"tcp,udp\"");
+		jnode_error(n, "this rule has no effective fields; a rule for everything is "
+			       "written \"network\": \"tcp,udp\"");
 }
 
 static void rules_parse(const struct jnode *obj, struct conf_routing *out)

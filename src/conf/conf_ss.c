@@ -59,12 +59,11 @@ static enum conf_ss_method method_parse(const struct jnode *obj, const char *unk
 		jnode_error(&n, "%s: %s (sends everything in the clear and was removed)", unknown,
 			    text);
 	else
-		jnode_error(
-			&n,
-			"%s: \"%.40s\", expected 2022-blake3-aes-128-gcm, 2022-blake3-aes-256-gcm, "
-			"2022-blake3-chacha20-poly1305, aes-128-gcm, aes-256-gcm, "
-			"chacha20-ietf-poly1305 or xchacha20-ietf-poly1305",
-			unknown, text);
+		jnode_error(&n,
+			    "%s: \"%.40s\", expected 2022-blake3-aes-128-gcm, "
+			    "2022-blake3-aes-256-gcm, 2022-blake3-chacha20-poly1305, aes-128-gcm, "
+			    "aes-256-gcm, chacha20-ietf-poly1305 or xchacha20-ietf-poly1305",
+			    unknown, text);
 	return CONF_SS_AES_256_GCM;
 }
 
@@ -81,11 +80,10 @@ static void fit_key(const struct jnode *n, const uint8_t *raw, size_t len, size_
 		memcpy(out->b, raw, want);
 		return;
 	}
-	jnode_warn(
-		n,
-		"the key has %zu bytes, expected %zu; it is hashed down as in Xray, other programs "
-		"refuse it",
-		len, want);
+	jnode_warn(n,
+		   "the key has %zu bytes, expected %zu; it is hashed down as in Xray, other "
+		   "programs refuse it",
+		   len, want);
 	if (sha256(digest, span_of(raw, len)) != 0)
 		jnode_error(n, "out of memory");
 	memcpy(out->b, digest, want);
@@ -106,8 +104,7 @@ static void key_parse(const struct jnode *n, struct span text, size_t want, stru
 	else if (len < 0)
 		jnode_error(n,
 			    "decode psk: illegal base64 data at input byte %zu; make a key with: "
-			    "openssl "
-			    "rand -base64 %zu",
+			    "openssl rand -base64 %zu",
 			    bad_at, want);
 	else if ((size_t)len < want)
 		jnode_error(n,
@@ -163,10 +160,8 @@ static void user_classic(const struct jnode *n, struct conf_ss_user *out)
 
 	out->method = method_parse(n, "unsupported cipher method");
 	if (conf_ss_is_2022(out->method))
-		jnode_error(
-			n,
-			"unsupported cipher method: a 2022 method belongs beside \"password\" of "
-			"the inbound, not to a user");
+		jnode_error(n, "unsupported cipher method: a 2022 method belongs beside "
+			       "\"password\" of the inbound, not to a user");
 	out->password = password_text(n, &password);
 }
 
@@ -228,9 +223,8 @@ static void multi_2022(const struct jnode *settings, const struct jnode *list,
 	const char *text = password_text(settings, &password);
 
 	if (out->method == CONF_SS_2022_CHACHA20_POLY1305)
-		jnode_error(settings,
-			    "shadowsocks 2022 (multi-user): only blake3-aes-*-gcm methods are "
-			    "supported");
+		jnode_error(settings, "shadowsocks 2022 (multi-user): only blake3-aes-*-gcm "
+				      "methods are supported");
 	else if (*text)
 		key_parse(&password, span_str(text), key_len(out->method), &out->identity);
 	users_parse(list, true, out);
@@ -282,11 +276,10 @@ static void keys_parse(const struct jnode *n, const char *text, struct conf_out_
 	for (const char *p = text; *p; p++)
 		count += *p == ':';
 	if (count > 1 && out->method == CONF_SS_2022_CHACHA20_POLY1305) {
-		jnode_error(
-			n,
-			"2022-blake3-chacha20-poly1305 takes exactly one key, found %zu divided "
-			"by ':'",
-			count);
+		jnode_error(n,
+			    "2022-blake3-chacha20-poly1305 takes exactly one key, found %zu "
+			    "divided by ':'",
+			    count);
 		return;
 	}
 	v = conf_arena_array(n->ld->arena, count, sizeof(*v));

@@ -260,9 +260,8 @@ static bool raw_parse(const struct jnode *obj)
 		jnode_get(&header, "type", &type);
 		text = jnode_text(&type, "");
 		if (strcasecmp(text, "http") == 0)
-			jnode_error(&type,
-				    "invalid TCP header config > the fake HTTP header is not "
-				    "supported, expected none");
+			jnode_error(&type, "invalid TCP header config > the fake HTTP header is "
+					   "not supported, expected none");
 		else if (*text && strcasecmp(text, "none") != 0)
 			jnode_error(&type, "invalid TCP header config > unknown config id: %.40s",
 				    text);

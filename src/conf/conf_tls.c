@@ -125,9 +125,8 @@ static void cert_parse(const struct jnode *n, struct conf_cert *out)
 	out->one_time = jnode_bool(n, "oneTimeLoading", false) ||
 			(*out->cert_file == 0 && *out->key_file == 0);
 	if (*out->cert_file == 0 && *out->cert_pem == 0)
-		jnode_error(n,
-			    "failed to parse certificate > neither certificateFile nor certificate "
-			    "is given");
+		jnode_error(n, "failed to parse certificate > neither certificateFile nor "
+			       "certificate is given");
 	else if (out->usage == CONF_CERT_SERVE && *out->key_file == 0 && *out->key_pem == 0)
 		jnode_error(n, "failed to parse certificate > neither keyFile nor key is given");
 }
@@ -257,11 +256,10 @@ static void curves_parse(const struct jnode *obj, struct conf_tls *out)
 		for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
 			found |= strcmp(known[k], v[i]) == 0;
 		if (!found)
-			jnode_warn(
-				&n,
-				"unknown curve \"%.40s\", ignored; known are CurveP256, CurveP384, "
-				"CurveP521, X25519 and X25519MLKEM768",
-				list.v[i]);
+			jnode_warn(&n,
+				   "unknown curve \"%.40s\", ignored; known are CurveP256, "
+				   "CurveP384, CurveP521, X25519 and X25519MLKEM768",
+				   list.v[i]);
 	}
 	out->curves = (struct conf_strs){v, list.n};
 }
@@ -364,10 +362,9 @@ const struct conf_tls *conf_parse_tls(const struct jnode *obj, bool server)
 	versions_parse(&n, out);
 	out->allow_insecure = jnode_bool(&n, "allowInsecure", false);
 	if (out->allow_insecure && !server && jnode_get(&n, "allowInsecure", &insecure))
-		jnode_warn(
-			&insecure,
-			"THE SERVER'S CERTIFICATE IS NOT CHECKED: anybody on the way can read and "
-			"change everything. Use \"pinnedPeerCertSha256\" or "
-			"\"verifyPeerCertByName\"; Xray refuses this setting");
+		jnode_warn(&insecure,
+			   "THE SERVER'S CERTIFICATE IS NOT CHECKED: anybody on the way can read "
+			   "and change everything. Use \"pinnedPeerCertSha256\" or "
+			   "\"verifyPeerCertByName\"; Xray refuses this setting");
 	return out;
 }

@@ -156,8 +156,9 @@ static void decryption_check(const struct jnode *settings)
 	jnode_get(settings, "decryption", &n);
 	text = jnode_text(&n, "");
 	if (*text == 0)
-		jnode_error(&n, "VLESS settings: please add/set \"decryption\":\"none\" to every "
-				"settings");
+		jnode_error(
+			&n,
+			"VLESS settings: please add/set \"decryption\":\"none\" to every settings");
 	else if (strncmp(text, "mlkem768x25519plus.", 19) == 0)
 		jnode_error(&n, "VLESS Encryption (mlkem768x25519plus) is not supported, expected "
 				"\"none\"");
@@ -330,10 +331,9 @@ static void vnext_parse(const struct jnode *settings, struct conf_out_vless *out
 	conf_parse_server(&server, "VLESS vnext: \"address\" is not set", &out->server);
 	jnode_get(&server, "users", &users);
 	if (jnode_count(&users) != 1) {
-		jnode_error(&users,
-			    "VLESS vnext: \"users\" should have one and only one member. "
-			    "Multiple members in \"users\" should use multiple VLESS outbounds "
-			    "and routing balancer instead");
+		jnode_error(&users, "VLESS vnext: \"users\" should have one and only one member. "
+				    "Multiple members in \"users\" should use multiple VLESS "
+				    "outbounds and routing balancer instead");
 		return;
 	}
 	jnode_first(&users, &user);

@@ -105,11 +105,10 @@ static void warn_default(const struct merged_list *l, const struct merged_item *
 {
 	struct jnode n = merged_node(&l->v[0]);
 
-	jnode_warn(
-		&n,
-		"outbound \"%.60s\" becomes the default instead of \"%.60s\" of %s, because this "
-		"file is later and its name does not contain \"tail\"",
-		tag_of(l->v[0].v), tag_of(old->v), old->list->doc->file);
+	jnode_warn(&n,
+		   "outbound \"%.60s\" becomes the default instead of \"%.60s\" of %s, because "
+		   "this file is later and its name does not contain \"tail\"",
+		   tag_of(l->v[0].v), tag_of(old->v), old->list->doc->file);
 }
 
 /* Lays the elements of @list over @l; new ones go in front if @front. */

@@ -250,8 +250,8 @@ static bool scan_escape(struct scan *s)
 		if (c <= 0 || !strchr("\"\\/bfnrt", c)) {
 			next(s);
 			return fail(s, -ERR_MALFORMED,
-				    "found an unknown escape in a text, expected one of "
-				    "\\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX");
+				    "found an unknown escape in a text, expected one of \\\" \\\\ "
+				    "\\/ \\b \\f \\n \\r \\t \\uXXXX");
 		}
 		n = 2;
 	} else if (!hex4(s, 2, &hi)) {

@@ -174,10 +174,10 @@ static bool parse_range_item(const struct jnode *n, struct span item, struct con
 			rc = parse_u16(rest, &out->to);
 	}
 	if (rc != 0) {
-		jnode_error(n,
-			    "invalid port: found \"%.*s\", expected 0..65535 or a range like "
-			    "1000-2000",
-			    item.n < 40 ? (int)item.n : 40, (const char *)item.p);
+		jnode_error(
+			n,
+			"invalid port: found \"%.*s\", expected 0..65535 or a range like 1000-2000",
+			item.n < 40 ? (int)item.n : 40, (const char *)item.p);
 		return false;
 	}
 	if (out->from > out->to) {
@@ -279,11 +279,10 @@ bool jnode_host_value(const struct jnode *n, struct addr *out)
 	if (strspn(text, ".-_ ") < strlen(text) &&
 	    addr_set_host(out, trim(span_str(text)), out->port) == 0)
 		return true;
-	jnode_error(
-		n,
-		"invalid address: %s, expected an IP address or a host name of letters, digits, "
-		"'-', '.' and '_'",
-		jnode_found(n, found, sizeof(found)));
+	jnode_error(n,
+		    "invalid address: %s, expected an IP address or a host name of letters, "
+		    "digits, '-', '.' and '_'",
+		    jnode_found(n, found, sizeof(found)));
 	return false;
 }
 

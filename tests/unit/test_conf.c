@@ -452,6 +452,24 @@ static void untagged_replaces_untagged(void **state)
 	conf_msgs_free(&msgs);
 }
 
+static void standard_input(void **state)
+{
+	static const char *const names[] = {"stdin:", "-"};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct conf_msgs msgs = {NULL, 0, 0, 0, 0};
+		struct conf *c;
+
+		assert_non_null(freopen("tests/conf/valid/s1-client.json", "r", stdin));
+		c = conf_load(&names[i], 1, NULL, &msgs);
+		assert_non_null(c);
+		assert_string_equal(c->inbounds[0].at.file, "stdin");
+		conf_free(c);
+		conf_msgs_free(&msgs);
+	}
+}
+
 static void what_cannot_be_read(void **state)
 {
 	static const char *const names[] = {"/nonexistent/x.json", "https://example.org/c.json",
@@ -517,6 +535,7 @@ int main(void)
 		cmocka_unit_test(ids_from_text),
 		cmocka_unit_test_setup_teardown(later_files_overlay, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(untagged_replaces_untagged, make_dir, remove_dir),
+		cmocka_unit_test(standard_input),
 		cmocka_unit_test_setup_teardown(what_cannot_be_read, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(faults_of_all_files_are_told, make_dir, remove_dir),
 		cmocka_unit_test(messages_are_bounded),
