@@ -388,6 +388,14 @@ KIT_UNUSED static void kit_peer_start(struct kit_peer *p, bool server)
 		SSL_set_connect_state(p->ssl);
 }
 
+KIT_UNUSED static void kit_peer_sni(struct kit_peer *p, const char *name)
+{
+	char copy[256];
+
+	snprintf(copy, sizeof(copy), "%s", name);
+	SSL_set_tlsext_host_name(p->ssl, copy);
+}
+
 KIT_UNUSED static bool kit_peer_failed(struct kit_peer *p, int n)
 {
 	int e = SSL_get_error(p->ssl, n);
