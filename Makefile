@@ -83,6 +83,12 @@ $(B)/unit/%: tests/unit/%.c $(LIB)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -Itests/unit $(ALL_LDFLAGS) -MMD -MP -MF $@.d \
 		-o $@ $< $(LIB) $(PKG_LIBS) -lcmocka
 
+# Programs that measure, each for itself: never part of a test.
+$(B)/bench/%: tests/bench/%.c $(LIB)
+	@echo "  BENCH $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIB) $(PKG_LIBS)
+
 # A fuzz target linked with a main() that replays files: the corpus is a plain test.
 $(B)/replay/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIB)
 	@echo "  TEST  $@"
@@ -140,4 +146,5 @@ install: $(B)/garenne
 clean:
 	rm -rf build
 
--include $(OBJ:.o=.d) $(FUZZ_OBJ:.o=.d) $(B)/main.d $(wildcard $(B)/unit/*.d $(B)/replay/*.d)
+-include $(OBJ:.o=.d) $(FUZZ_OBJ:.o=.d) $(B)/main.d \
+	$(wildcard $(B)/unit/*.d $(B)/replay/*.d $(B)/bench/*.d)
