@@ -82,10 +82,15 @@ static size_t skip_empty(struct span in)
 static int find_head(struct span in, size_t *seen, struct span *head, size_t *used)
 {
 	struct span whole = span_of(in.p, in.n < HTTP_HEAD_MAX ? in.n : HTTP_HEAD_MAX);
-	size_t begin = whole.n - skip_empty(whole);
-	size_t at = seen && *seen > begin ? *seen : begin;
-	struct span rest = span_of(whole.p + at, whole.n - at), line;
+	struct span rest, line;
+	size_t begin, at;
 
+	*head = in;
+	if (in.n == 0)
+		return 0; /* there may be no memory to point into */
+	begin = whole.n - skip_empty(whole);
+	at = seen && *seen > begin ? *seen : begin;
+	rest = span_of(whole.p + at, whole.n - at);
 	while (take_line(&rest, &line)) {
 		if (line.n == 0) {
 			*used = whole.n - rest.n;
