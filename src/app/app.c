@@ -16,6 +16,7 @@
 #include "crypto/rand.h"
 #include "flow/core.h"
 #include "flow/inbound.h"
+#include "flow/names.h"
 #include "flow/splice.h"
 #include "net/resolve.h"
 #include "proxy/bridge.h"
@@ -32,6 +33,7 @@ struct thread {
 struct app {
 	const struct conf *conf;
 	struct core core;
+	struct names *names;
 	struct inbound **inbounds;
 	size_t n_inbounds;
 	struct bridge **bridges;
@@ -48,7 +50,7 @@ static int build_workers(struct app *a)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned n = a->conf->workers ? a->conf->workers : cores > 0 ? (unsigned)cores : 1;
-	struct resolve_setup setup = {.dns = &a->conf->dns};
+	struct resolve_setup setup = {.dns = &a->conf->dns, .rules = names_rules(a->names)};
 
 	if (n > CORE_LOOPS_MAX)
 		n = CORE_LOOPS_MAX;
@@ -75,7 +77,20 @@ static void on_route_message(void *ctx, enum route_level level, const struct con
 		at->line, at->path, text);
 }
 
-static int build_router(struct app *a)
+static void compile_exclusions(struct app *a, struct lists *lists, struct route_report *report)
+{
+	const struct conf *c = a->conf;
+
+	for (size_t i = 0; i < c->n_inbounds; i++)
+		core_add_exclusions(&a->core, &c->inbounds[i].sniff, lists, report);
+	for (size_t i = 0; i < c->n_outbounds; i++)
+		if (c->outbounds[i].proto == CONF_OUT_VLESS)
+			core_add_exclusions(&a->core, &c->outbounds[i].vless.reverse_sniff, lists,
+					    report);
+}
+
+/* Everything that names and addresses are compared with; lists are shared. */
+static int build_rules(struct app *a)
 {
 	struct route_report report = {.msg = on_route_message};
 	struct lists *lists = lists_new();
@@ -85,17 +100,11 @@ static int build_router(struct app *a)
 		lists_free(lists);
 		return -ERR_NOMEM;
 	}
+	a->names = names_new(&a->conf->dns, lists, &report);
 	a->core.router = router_new(&a->conf->routing, lists, seed, &report);
-	for (size_t i = 0; i < a->conf->n_inbounds && a->core.router; i++)
-		core_add_exclusions(&a->core, &a->conf->inbounds[i].sniff, lists, &report);
-	for (size_t i = 0; i < a->conf->n_outbounds && a->core.router; i++) {
-		const struct conf_outbound *o = &a->conf->outbounds[i];
-
-		if (o->proto == CONF_OUT_VLESS)
-			core_add_exclusions(&a->core, &o->vless.reverse_sniff, lists, &report);
-	}
+	compile_exclusions(a, lists, &report);
 	lists_free(lists);
-	return a->core.router && report.errors == 0 ? 0 : -ERR_MALFORMED;
+	return a->names && a->core.router && report.errors == 0 ? 0 : -ERR_MALFORMED;
 }
 
 static int add_outbound(struct app *a, struct outbound *o)
@@ -204,9 +213,9 @@ static int build(struct app *a, const struct conf *c)
 	a->core.conf = c;
 	for (size_t i = 0; i < c->n_env; i++)
 		setenv(c->env[i].name, c->env[i].value, 1);
-	err = build_workers(a);
+	err = build_rules(a);
 	if (!err)
-		err = build_router(a);
+		err = build_workers(a);
 	if (!err)
 		err = build_outbounds(a);
 	if (!err)
@@ -233,6 +242,7 @@ static void destroy(struct app *a)
 		loop_free(c->workers[i].loop);
 	}
 	router_free(c->router);
+	names_free(a->names);
 	core_fini(c);
 	free(a->inbounds);
 	free(a->bridges);
