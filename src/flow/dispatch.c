@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "flow/core.h"
+#include "flow/ferry.h"
 #include "flow/flowlog.h"
 #include "flow/sniffer.h"
 #include "net/resolve.h"
@@ -60,20 +61,25 @@ static void on_arrived(struct loop *l, struct post *p)
 	open_now(f);
 }
 
+/* Both ways of reaching @home leave the flow with an inbound side that belongs to it. */
+static bool bring_inbound(struct flow *f, struct loop *home)
+{
+	if (f->in && stream_move(f->in, home) != 0)
+		f->in = ferry_stream(f->in, home);
+	if (f->in_dgram)
+		f->in_dgram = ferry_dgram(f->in_dgram, home);
+	return f->in || f->in_dgram || f->taker;
+}
+
 static void move_home(struct flow *f)
 {
 	struct loop *home = f->out->home;
 	struct worker *w = core_worker(f->core, f->loop);
-	struct removal *m;
+	struct removal *m = malloc(sizeof(*m));
 
-	m = malloc(sizeof(*m));
-	if (!m) {
-		refuse(f, -ERR_NOMEM, "out of memory");
-		return;
-	}
-	if (f->in_dgram || stream_move(f->in, home) != 0) {
+	if (!m || !bring_inbound(f, home)) {
 		free(m);
-		refuse(f, -ERR_UNSUPPORTED, "the flow cannot leave its loop");
+		refuse(f, -ERR_NOMEM, "out of memory");
 		return;
 	}
 	list_del(&f->all);
