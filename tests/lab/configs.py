@@ -5,6 +5,7 @@ A *carrier* is what lies between two programs: how the far one listens and how t
 near one dials.
 """
 import copy
+import ipaddress
 
 UUID_A = "2b6c4f1e-7d35-4c1a-9a51-0f6e3c8d9b01"
 UUID_B = "2b6c4f1e-7d35-4c1a-9a51-0f6e3c8d9b02"
@@ -222,3 +223,30 @@ def with_level(conf, level):
     c = copy.deepcopy(conf)
     c["log"]["loglevel"] = level
     return c
+
+
+def _field(number, data):
+    """One length-delimited field of a Protocol Buffers message."""
+    return bytes([number << 3 | 2]) + _varint(len(data)) + data
+
+
+def _varint(n):
+    out = b""
+    while n > 0x7F:
+        out += bytes([n & 0x7F | 0x80])
+        n >>= 7
+    return out + bytes([n])
+
+
+def write_geoip(path, lists):
+    """A geoip.dat: {code: [prefix, ...]}."""
+    out = b""
+    for code, prefixes in lists.items():
+        entry = _field(1, code.encode())
+        for p in prefixes:
+            net = ipaddress.ip_network(p)
+            entry += _field(2, _field(1, net.network_address.packed)
+                            + b"\x10" + _varint(net.prefixlen))
+        out += _field(1, entry)
+    with open(path, "wb") as f:
+        f.write(out)

@@ -16,10 +16,10 @@ _CLONE_NEWNET = 0x40000000
 PREFIX = "gl"
 
 
-def run(argv, text=None, check=True):
+def run(argv, text=None, check=True, env=None):
     """Runs a short command of ours; its output, or an exception with it."""
     p = subprocess.run(argv, input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                       text=True, timeout=60)
+                       text=True, timeout=60, env=dict(os.environ, **env) if env else None)
     if check and p.returncode != 0:
         raise RuntimeError(f"{' '.join(argv)}: {p.stdout.strip()}")
     return p.stdout

@@ -720,3 +720,20 @@ def http_get(via, host, port, path="/", headers="", timeout=WAIT, absolute=None)
         raise LabError("empty reply")
     head, _, body = buf.partition(b"\r\n\r\n")
     return head.split(b"\r\n")[0].decode("latin-1"), body.decode("latin-1")
+
+
+def together(n, fn):
+    """fn(0) ... fn(n - 1) at once; the exceptions of those that failed."""
+    failed = []
+
+    def one(i):
+        try:
+            fn(i)
+        except (OSError, LabError) as e:
+            failed.append(e)
+    threads = [threading.Thread(target=one, args=(i,), daemon=True) for i in range(n)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return failed
