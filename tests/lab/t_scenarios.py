@@ -447,7 +447,7 @@ def rogue_bridge(s):
     """A user registers as a second bridge: refused, and named, where the portal says
     who may register."""
     portal = _two_users(load("s7/portal"))
-    portal["reverse"]["portals"][0]["users"] = ["bridge@hub"]
+    portal["reverse"]["portals"][0]["user"] = ["bridge@hub"]
     s.triangle("s7", portal, plain_vless(load("s7/bridge")), plain_vless(load("s7/client")))
     rogue = plain_vless(load("s7/bridge"))
     out_of(rogue, "outgoing")["settings"]["vnext"][0]["users"][0]["id"] = USER_ID
