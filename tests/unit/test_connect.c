@@ -209,6 +209,37 @@ static void options_are_set(void **state)
 	loop_free(l);
 }
 
+/* With fast open the connection may come about only with the first bytes. */
+static void fast_open_carries_bytes(void **state)
+{
+	struct loop *l = loop_new(0);
+	const struct conf_sockopt o = {.fast_open_given = true, .fast_open = 256};
+	struct listen_spec spec = {.at = at("127.0.0.1:0"), .opts = &o};
+	struct connect_req req;
+	struct server s;
+	struct client k;
+	struct bufq q;
+	char got[8] = "";
+
+	(void)state;
+	serve(&s, l, &spec);
+	req = to(listener_at(s.l));
+	req.opts = &o;
+	bufq_init(&q);
+	for (int i = 1; i <= 3; i++) {
+		dial(&k, l, NULL, &req);
+		assert_int_equal(k.res.err, 0);
+		bufq_append(&q, span_str("early"));
+		assert_int_equal(stream_write(k.res.stream, &q), 5);
+		turn_until(l, s.n == i);
+		assert_int_equal(turn_read(l, s.last.fd, got, 5), 5);
+		assert_string_equal(got, "early");
+		stream_close(k.res.stream, 0);
+	}
+	serve_end(&s);
+	loop_free(l);
+}
+
 static void contradicting_keepalive(void **state)
 {
 	const struct conf_sockopt o = {.keepalive_idle_s = 5, .keepalive_interval_s = -5};
@@ -875,6 +906,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ends_are_told),
 		cmocka_unit_test(options_are_set),
+		cmocka_unit_test(fast_open_carries_bytes),
 		cmocka_unit_test(contradicting_keepalive),
 		cmocka_unit_test(interface_must_exist),
 		cmocka_unit_test(port_is_exclusive),
