@@ -3,7 +3,9 @@
  * They are not joined to one alternation: that would change what numbered groups,
  * back references and inline options mean, and PCRE2 tries the alternatives one
  * after the other anyway, but without the first-byte and required-byte tests by
- * which most expressions fail at once.
+ * which most expressions fail at once. Instead each one remembers which pairs of
+ * letters it needs (bigram.h): of a hundred expressions over names, all but one
+ * or two are passed over without being tried.
  *
  * A match needs scratch memory that threads must not share. A few blocks wait in
  * slots, are taken and put back by one atomic exchange each, and are made when
@@ -18,9 +20,11 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "route/bigram.h"
 
 enum {
 	SLOTS = 8,
+	QUICK_MAX = 255,	/* longer texts have too many pairs for the quick test */
 	/* Backtracking steps for one text: a domain name of 255 bytes needs a few
 	 * hundred with any sane expression; this is about a millisecond. */
 	MATCH_LIMIT = 100000,
@@ -31,6 +35,7 @@ enum {
 };
 
 struct one {
+	struct bigrams need;
 	pcre2_code *code;
 	uint32_t value;
 };
@@ -106,7 +111,8 @@ int regex_add(struct regex *r, struct span pattern, uint32_t value, char why[ROU
 	}
 	/* Where there is no JIT the interpreter does the same, slower. */
 	pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
-	r->v[r->n++] = (struct one){code, value};
+	r->v[r->n] = (struct one){.code = code, .value = value};
+	bigrams_of_regexp(&r->v[r->n++].need, pattern);
 	return 0;
 }
 
@@ -148,18 +154,22 @@ static const struct one *match(const struct regex *r, struct span text, uint32_t
 {
 	const uint8_t *p = text.n ? text.p : (const uint8_t *)"";
 	const struct one *hit = NULL;
-	pcre2_match_data *md;
+	pcre2_match_data *md = NULL;
+	struct bigrams have;
 
-	if (r->n == 0 || r->v[0].value >= below)
-		return NULL;
-	md = scratch_take(r->scratch);
-	if (!md) {
-		atomic_fetch_add_explicit(&r->scratch->limits, 1, memory_order_relaxed);
-		return NULL;
-	}
+	if (text.n <= QUICK_MAX)
+		bigrams_of_text(&have, text);
+	else
+		memset(&have, 0xff, sizeof(have));
 	for (size_t i = 0; i < r->n && r->v[i].value < below && !hit; i++) {
-		int rc = pcre2_match(r->v[i].code, p, text.n, 0, 0, md, r->limit);
+		int rc;
 
+		if (!bigrams_within(&r->v[i].need, &have))
+			continue;
+		if (!md)
+			md = scratch_take(r->scratch);
+		rc = md ? pcre2_match(r->v[i].code, p, text.n, 0, 0, md, r->limit)
+			: PCRE2_ERROR_NOMEMORY;
 		if (rc >= 0)
 			hit = &r->v[i];
 		else if (rc != PCRE2_ERROR_NOMATCH)
@@ -170,7 +180,8 @@ static const struct one *match(const struct regex *r, struct span text, uint32_t
 
 		*found = at[1] > at[0] ? span_of(p + at[0], at[1] - at[0]) : span_of(p, 0);
 	}
-	scratch_put(r->scratch, md);
+	if (md)
+		scratch_put(r->scratch, md);
 	return hit;
 }
 

@@ -37,7 +37,6 @@ static void init_tags(struct rule *r, struct route_report *report)
 	const struct conf_strs *list = &r->conf->inbound_tags;
 
 	report->key = "inboundTag";
-	r->by_tag = list->n > 0;
 	for (size_t i = 0; i < list->n; i++)
 		if (list->v[i][0])
 			add_text(&r->tags, list->v[i], report);
@@ -64,7 +63,6 @@ static void init_users(struct rule *r, struct route_report *report)
 	const struct conf_strs *list = &r->conf->users;
 
 	report->key = "user";
-	r->by_user = list->n > 0;
 	for (size_t i = 0; i < list->n; i++) {
 		const char *user = list->v[i];
 
@@ -135,12 +133,28 @@ static bool os_is_ours(const struct conf_strs *list)
 	return false;
 }
 
-static bool has_condition(const struct conf_rule *c)
+static unsigned given_of(const struct conf_rule *c)
 {
-	return c->inbound_tags.n || c->networks || c->protocols.n || c->ports.given ||
-	       c->source_ports.given || c->local_ports.given || c->vless_routes.given ||
-	       c->users.n || c->n_attrs || c->ips.n || c->source_ips.n || c->local_ips.n ||
-	       c->domains.n || c->processes.n || c->local_os.n;
+	unsigned given = 0;
+
+	given |= c->local_os.n && !os_is_ours(&c->local_os) ? RULE_NEVER : 0;
+	given |= c->inbound_tags.n ? RULE_BY_TAG : 0;
+	given |= c->ports.given ? RULE_BY_PORT : 0;
+	given |= c->source_ports.given ? RULE_BY_SOURCE_PORT : 0;
+	given |= c->local_ports.given ? RULE_BY_LOCAL_PORT : 0;
+	given |= c->vless_routes.given ? RULE_BY_VLESS_ROUTE : 0;
+	given |= c->protocols.n ? RULE_BY_PROTOCOL : 0;
+	given |= c->users.n ? RULE_BY_USER : 0;
+	given |= c->processes.n ? RULE_BY_PROCESS : 0;
+	return given;
+}
+
+static bool has_condition(const struct rule *r)
+{
+	const struct conf_rule *c = r->conf;
+
+	return r->given || c->networks || c->n_attrs || c->ips.n || c->source_ips.n ||
+	       c->local_ips.n || c->domains.n || c->local_os.n;
 }
 
 int rule_init(struct rule *r, const struct conf_rule *conf, struct lists *lists,
@@ -151,9 +165,10 @@ int rule_init(struct rule *r, const struct conf_rule *conf, struct lists *lists,
 	r->conf = conf;
 	report->at = &conf->at;
 	report->key = NULL;
-	if (!has_condition(conf))
+	r->given = given_of(conf);
+	r->networks = conf->networks ? conf->networks : CONF_TCP | CONF_UDP;
+	if (!has_condition(r))
 		report_error(report, "this rule has no effective fields");
-	r->never = conf->local_os.n && !os_is_ours(&conf->local_os);
 	init_tags(r, report);
 	init_users(r, report);
 	init_ports(r, report);
@@ -193,12 +208,12 @@ void rule_fini(struct rule *r)
 
 static bool match_ports(const struct rule *r, const struct route_attrs *a)
 {
-	const struct conf_rule *c = r->conf;
+	unsigned g = r->given;
 
-	return (!c->ports.given || portset_has(&r->ports, a->target->port)) &&
-	       (!c->source_ports.given || portset_has(&r->source_ports, a->source.port)) &&
-	       (!c->local_ports.given || portset_has(&r->local_ports, a->local.port)) &&
-	       (!c->vless_routes.given || portset_has(&r->vless_routes, a->vless_route));
+	return (!(g & RULE_BY_PORT) || portset_has(&r->ports, a->target->port)) &&
+	       (!(g & RULE_BY_SOURCE_PORT) || portset_has(&r->source_ports, a->source.port)) &&
+	       (!(g & RULE_BY_LOCAL_PORT) || portset_has(&r->local_ports, a->local.port)) &&
+	       (!(g & RULE_BY_VLESS_ROUTE) || portset_has(&r->vless_routes, a->vless_route));
 }
 
 static bool match_protocol(const struct conf_strs *list, const char *protocol)
@@ -284,20 +299,19 @@ static bool match_process(const struct rule *r, struct route_view *v)
 /* Everything that costs a few nanoseconds. */
 static bool match_cheap(const struct rule *r, const struct route_view *v)
 {
-	const struct conf_rule *c = r->conf;
 	const struct route_attrs *a = v->a;
 
-	if (r->never || (c->networks && !(c->networks & a->network)))
+	if ((r->given & RULE_NEVER) || !(r->networks & a->network))
 		return false;
-	if (r->by_tag &&
+	if ((r->given & RULE_BY_TAG) &&
 	    (v->tag.n == 0 || strtab_find(&r->tags, v->tag, v->tag_hash) == STRTAB_NONE))
 		return false;
 	if (!match_ports(r, a))
 		return false;
-	if (c->protocols.n && !match_protocol(&c->protocols, a->protocol))
+	if ((r->given & RULE_BY_PROTOCOL) && !match_protocol(&r->conf->protocols, a->protocol))
 		return false;
-	return (!r->by_user || match_user(r, v)) && match_ip(r->source_ips, &a->source.ip) &&
-	       match_ip(r->local_ips, &a->local.ip);
+	return (!(r->given & RULE_BY_USER) || match_user(r, v)) &&
+	       match_ip(r->source_ips, &a->source.ip) && match_ip(r->local_ips, &a->local.ip);
 }
 
 enum rule_result rule_match(const struct rule *r, struct route_view *v)
@@ -312,7 +326,7 @@ enum rule_result rule_match(const struct rule *r, struct route_view *v)
 		return RULE_NO;
 	if (r->ips && v->ips_wait)
 		return RULE_NEEDS_IPS;
-	if (r->conf->processes.n && !match_process(r, v))
+	if ((r->given & RULE_BY_PROCESS) && !match_process(r, v))
 		return RULE_NO;
 	return RULE_YES;
 }

@@ -13,20 +13,33 @@ struct rule_attr {
 	struct regex *regexp;
 };
 
-/* Zero-initialise. A condition that was not given is NULL, empty or false. */
+/* Conditions that were given, as bits; those on IPs and names are given when not NULL. */
+enum rule_given {
+	RULE_NEVER = 1, /* a condition cannot hold here */
+	RULE_BY_TAG = 2,
+	RULE_BY_PORT = 4,
+	RULE_BY_SOURCE_PORT = 8,
+	RULE_BY_LOCAL_PORT = 16,
+	RULE_BY_VLESS_ROUTE = 32,
+	RULE_BY_PROTOCOL = 64,
+	RULE_BY_USER = 128,
+	RULE_BY_PROCESS = 256,
+};
+
+/* Zero-initialise. What most flows look at comes first. */
 struct rule {
-	const struct conf_rule *conf;
-	struct balancer *balancer; /* borrowed; NULL: the rule names an outbound */
-	bool never;		   /* a condition cannot hold here */
-	bool by_tag, by_user;
+	unsigned given;
+	unsigned networks; /* never 0: what the rule lets through */
+	struct iprules *ips, *source_ips, *local_ips;
+	struct domset *domains;
 	struct strtab tags, users;
 	struct regex *user_regexps;
 	struct portset ports, source_ports, local_ports, vless_routes;
 	struct rule_attr *attrs;
 	size_t n_attrs;
-	struct iprules *ips, *source_ips, *local_ips;
-	struct domset *domains;
 	char *self; /* path of our own program, when a rule asks for it */
+	const struct conf_rule *conf;
+	struct balancer *balancer; /* borrowed; NULL: the rule names an outbound */
 };
 
 enum rule_result {

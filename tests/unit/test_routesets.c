@@ -11,8 +11,12 @@
 #include <string.h>
 #include <cmocka.h>
 
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
 #include "base/err.h"
 #include "route/acauto.h"
+#include "route/bigram.h"
 #include "route/domset.h"
 #include "route/ipset.h"
 #include "route/regex.h"
@@ -315,6 +319,70 @@ static void a_runaway_expression_is_stopped(void **state)
 	regex_free(r);
 }
 
+/* What a random expression may consist of, and texts that such expressions match at times. */
+static void rnd_regexp(char *out, size_t cap)
+{
+	static const char *const parts[] = {
+		"a",	  "b",	   "ab",    "ba",     "aab",   "\\.",  ".",	   "[ab]",  "[^]b]",
+		"(a|b)",  "(?:ab)", "(ab)",  "^",      "$",     "a*",	   "b+",    "a?",    "b{2}",
+		"a{0,2}", "(a)*",   "\\w",  "\\d?",  "|",     "[\\]a]", "(a[)]b)", "b+?",  "a{,1}",
+		"(?i)",	  "a{b",    "\\x61", "(\\(|a)", "\\bab", "a{1",	   "\\Qa|\\E", "\\-",
+	};
+	size_t n = 1 + rnd(6), len = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < n && len + 8 < cap; i++)
+		len += (size_t)snprintf(out + len, cap - len, "%s",
+					parts[rnd(sizeof(parts) / sizeof(parts[0]))]);
+}
+
+static bool match_directly(const pcre2_code *code, const char *text)
+{
+	pcre2_match_data *md = pcre2_match_data_create(1, NULL);
+	int rc = pcre2_match(code, (PCRE2_SPTR)text, strlen(text), 0, 0, md, NULL);
+
+	pcre2_match_data_free(md);
+	return rc >= 0;
+}
+
+/* The quick test in front of an expression may only ever spare a match that would fail. */
+static void the_quick_test_loses_no_match(void **state)
+{
+	int matched = 0, spared = 0;
+
+	(void)state;
+	for (int i = 0; i < 60000; i++) {
+		struct regex *r = regex_new();
+		char pattern[64], text[12], why[ROUTE_WHY_MAX];
+		struct bigrams need, have;
+		pcre2_code *code;
+		PCRE2_SIZE at;
+		int err;
+
+		rnd_regexp(pattern, sizeof(pattern));
+		code = pcre2_compile((PCRE2_SPTR)pattern, strlen(pattern),
+				     PCRE2_UTF | PCRE2_DOLLAR_ENDONLY, &err, &at, NULL);
+		assert_int_equal(regex_add(r, span_str(pattern), 0, why) == 0, code != NULL);
+		bigrams_of_regexp(&need, span_str(pattern));
+		for (int q = 0; code && q < 6; q++) {
+			bool want;
+
+			rnd_name(text, 2 + rnd(9));
+			low(text);
+			want = match_directly(code, text);
+			if (regex_has(r, span_str(text)) != want)
+				fail_msg("%s and %s, expected %d", pattern, text, want);
+			bigrams_of_text(&have, span_str(text));
+			matched += want;
+			spared += !bigrams_within(&need, &have);
+		}
+		pcre2_code_free(code);
+		regex_free(r);
+	}
+	assert_in_range(matched, 20000, 340000);
+	assert_in_range(spared, 20000, 340000);
+}
+
 struct pattern {
 	enum domset_kind kind;
 	char text[16];
@@ -485,6 +553,7 @@ int main(void)
 		cmocka_unit_test(what_no_name_contains_is_never_found),
 		cmocka_unit_test(expressions),
 		cmocka_unit_test(a_runaway_expression_is_stopped),
+		cmocka_unit_test(the_quick_test_loses_no_match),
 		cmocka_unit_test(names_agree_with_a_list_of_patterns),
 		cmocka_unit_test(kinds_of_patterns),
 		cmocka_unit_test(patterns_refused),
