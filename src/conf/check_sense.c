@@ -160,7 +160,8 @@ static void report_user(struct load *ld, const struct conf_at *a, const struct c
 
 static void check_vless_users(struct load *ld, const struct conf_in_vless *v)
 {
-	const struct conf_vless_user **sorted = calloc(v->n_users + 1, sizeof(*sorted));
+	const struct conf_vless_user **sorted =
+		conf_arena_array(ld->arena, v->n_users, sizeof(*sorted));
 	char what[120];
 
 	if (!sorted)
@@ -180,7 +181,6 @@ static void check_vless_users(struct load *ld, const struct conf_in_vless *v)
 		snprintf(what, sizeof(what), "User %.80s already exists.", sorted[i]->email);
 		report_user(ld, &sorted[i - 1]->at, &sorted[i]->at, what);
 	}
-	free(sorted);
 }
 
 static bool same_key(const struct conf_ss_user *a, const struct conf_ss_user *b)
@@ -203,7 +203,8 @@ static int by_key(const void *a, const void *b)
 
 static void check_ss_users(struct load *ld, const struct conf_in_ss *s)
 {
-	const struct conf_ss_user **sorted = calloc(s->n_users + 1, sizeof(*sorted));
+	const struct conf_ss_user **sorted =
+		conf_arena_array(ld->arena, s->n_users, sizeof(*sorted));
 
 	if (!sorted)
 		return;
@@ -214,7 +215,6 @@ static void check_ss_users(struct load *ld, const struct conf_in_ss *s)
 		if (same_key(sorted[i - 1], sorted[i]))
 			report_user(ld, &sorted[i - 1]->at, &sorted[i]->at,
 				    "two users have one password, so nobody can tell them apart");
-	free(sorted);
 }
 
 /* ---- outbounds behind outbounds ---- */

@@ -73,6 +73,13 @@ static void defaults(void **state)
 	assert_int_equal(conf_policy(c, 3)->handshake_s, 60);
 	assert_int_equal(conf_policy(c, 1)->conn_idle_s, 300);
 	conf_free(c);
+	/* the variable counts MiB; set by the file it works like one of the process */
+	c = load_text("{\"env\":{\"XRAY_RAY_BUFFER_SIZE\":\"2\"}}");
+	assert_int_equal(conf_policy(c, 0)->buffer_kib, 2048);
+	conf_free(c);
+	c = load_text("{\"env\":{\"XRAY_RAY_BUFFER_SIZE\":\"0\"}}");
+	assert_int_equal(conf_policy(c, 0)->buffer_kib, -1);
+	conf_free(c);
 }
 
 static void newer_forms_process(void **state)
