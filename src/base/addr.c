@@ -258,27 +258,29 @@ static void clear_host_bits(struct prefix *p)
 	}
 }
 
-int prefix_parse(struct prefix *out, struct span t)
+int prefix_set(struct prefix *out, const struct ip *ip, unsigned len)
 {
-	const uint8_t *slash = t.n ? memchr(t.p, '/', t.n) : NULL;
-	struct prefix p;
-	uint16_t len;
+	struct prefix p = {.ip = *ip, .len = (uint8_t)len};
 
-	if (ip_parse(&p.ip, slash ? span_of(t.p, (size_t)(slash - t.p)) : t) != 0)
+	if (ip->family == 0 || len > (ip->family == 4 ? 32 : 128))
 		return -ERR_MALFORMED;
-	len = p.ip.family == 4 ? 32 : 128;
-	if (slash) {
-		uint16_t given;
-
-		if (parse_port(span_of(slash + 1, t.n - (size_t)(slash + 1 - t.p)), &given) != 0 ||
-		    given > len)
-			return -ERR_MALFORMED;
-		len = given;
-	}
-	p.len = (uint8_t)len;
 	clear_host_bits(&p);
 	*out = p;
 	return 0;
+}
+
+int prefix_parse(struct prefix *out, struct span t)
+{
+	const uint8_t *slash = t.n ? memchr(t.p, '/', t.n) : NULL;
+	struct ip ip;
+	uint16_t len;
+
+	if (ip_parse(&ip, slash ? span_of(t.p, (size_t)(slash - t.p)) : t) != 0)
+		return -ERR_MALFORMED;
+	len = ip.family == 4 ? 32 : 128;
+	if (slash && parse_port(span_of(slash + 1, t.n - (size_t)(slash + 1 - t.p)), &len) != 0)
+		return -ERR_MALFORMED;
+	return prefix_set(out, &ip, len);
 }
 
 bool prefix_has(const struct prefix *p, const struct ip *ip)

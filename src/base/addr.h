@@ -94,6 +94,8 @@ char *addr_host_text(const struct addr *a, char *out, size_t cap);
 /** The address as an ipport; false when it is a name or none. */
 bool addr_to_ipport(const struct addr *a, struct ipport *out);
 
+/** @len bits of @ip; host bits are cleared. 0, or -ERR_MALFORMED: no address, or @len too long. */
+int prefix_set(struct prefix *out, const struct ip *ip, unsigned len);
 /** Parses "10.0.0.0/8", "::1", ...; host bits are cleared. 0 or -ERR_MALFORMED. */
 int prefix_parse(struct prefix *out, struct span text);
 bool prefix_has(const struct prefix *p, const struct ip *ip);
