@@ -4,9 +4,9 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "proto/geodat.h"
 #include "route/ascii.h"
 #include "route/geofile.h"
-#include "route/geolist.h"
 #include "route/ruletext.h"
 #include "route/strtab.h"
 
@@ -146,10 +146,18 @@ static bool is_private(const struct iprule *r)
 	return span_eq(r->file, span_str("geoip.dat")) && ascii_is(r->code, "private");
 }
 
+/* @file holds one list, as geofiles_list gives it. */
+static int open_list(struct geodat_list *out, struct span file)
+{
+	struct rd r = rd_of(file);
+
+	return geodat_next_list(&r, out) == 1 ? 0 : -ERR_MALFORMED;
+}
+
 static int add_listed_ips(struct lists *l, struct iprules *out, enum iprules_sort sort,
 			  const struct iprule *r, char why[ROUTE_WHY_MAX])
 {
-	struct geolist list;
+	struct geodat_list list;
 	struct prefix p;
 	struct span file;
 	int rc = geofiles_list(l->files, r->file, r->code, &file, why);
@@ -158,8 +166,8 @@ static int add_listed_ips(struct lists *l, struct iprules *out, enum iprules_sor
 		return add_private(out, sort);
 	if (rc)
 		return rc;
-	rc = geolist_open(&list, file);
-	while (rc == 0 && (rc = geolist_next_prefix(&list, &p)) == 1)
+	rc = open_list(&list, file);
+	while (rc == 0 && (rc = geodat_next_prefix(&list, &p)) == 1)
 		rc = p.ip.family ? iprules_add(out, sort, &p) : 0;
 	if (rc)
 		say_broken(why, r->file, r->code, rc);
@@ -217,26 +225,32 @@ struct iprules *lists_ips(struct lists *l, struct conf_strs rules, struct route_
 
 /* ---- names ---- */
 
-static bool has_attrs(const struct geolist_domain *d, struct span attrs)
+static bool has_attrs(const struct geodat_domain *d, struct span attrs)
 {
 	struct span attr;
 
 	while (domrule_next_attr(&attrs, &attr))
-		if (!geolist_has_attr(d, attr))
+		if (!geodat_has_attribute(d, attr))
 			return false;
 	return true;
 }
 
 /* An entry that cannot be used is passed over, as Xray does: files come from elsewhere. */
-static int add_site(struct domset *out, const struct domrule *r, const struct geolist_domain *d,
+static int add_site(struct domset *out, const struct domrule *r, const struct geodat_domain *d,
 		    uint32_t value, struct route_report *report)
 {
+	static const enum domset_kind kinds[] = {
+		[GEODAT_SUBSTRING] = DOMSET_KEYWORD,
+		[GEODAT_REGEXP] = DOMSET_REGEXP,
+		[GEODAT_DOMAIN] = DOMSET_DOMAIN,
+		[GEODAT_FULL] = DOMSET_FULL,
+	};
 	char why[ROUTE_WHY_MAX];
 	int err;
 
 	if (d->value.n == 0 || !has_attrs(d, r->attrs))
 		return 0;
-	err = domset_add(out, d->kind, d->value, value, why);
+	err = domset_add(out, kinds[d->type], d->value, value, why);
 	if (err != -ERR_MALFORMED)
 		return err;
 	report_warning(report, "%.*s:%.*s: entry %.*s ignored > %s", clip(r->file),
@@ -249,15 +263,15 @@ static int add_listed_domains(struct lists *l, struct domset *out, const struct 
 			      uint32_t value, struct route_report *report,
 			      char why[ROUTE_WHY_MAX])
 {
-	struct geolist_domain d;
-	struct geolist list;
+	struct geodat_domain d;
+	struct geodat_list list;
 	struct span file;
 	int rc = geofiles_list(l->files, r->file, r->code, &file, why);
 
 	if (rc)
 		return rc;
-	rc = geolist_open(&list, file);
-	while (rc == 0 && (rc = geolist_next_domain(&list, &d)) == 1)
+	rc = open_list(&list, file);
+	while (rc == 0 && (rc = geodat_next_domain(&list, &d)) == 1)
 		rc = add_site(out, r, &d, value, report);
 	if (rc)
 		say_broken(why, r->file, r->code, rc);

@@ -9,24 +9,27 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "proto/geodat.h"
 #include "route/geofile.h"
-#include "route/geolist.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void read_entries(struct span list)
 {
-	struct geolist_domain d;
-	struct geolist l;
+	struct geodat_domain d;
+	struct geodat_list l;
+	struct rd r;
 	struct prefix p;
 
-	if (geolist_open(&l, list) == 0)
-		while (geolist_next_prefix(&l, &p) == 1)
+	r = rd_of(list);
+	if (geodat_next_list(&r, &l) == 1)
+		while (geodat_next_prefix(&l, &p) == 1)
 			if (p.ip.family && p.len > (p.ip.family == 4 ? 32 : 128))
 				abort();
-	if (geolist_open(&l, list) == 0)
-		while (geolist_next_domain(&l, &d) == 1)
-			if (geolist_has_attr(&d, span_str("cn")) && d.message.n < 4)
+	r = rd_of(list);
+	if (geodat_next_list(&r, &l) == 1)
+		while (geodat_next_domain(&l, &d) == 1)
+			if (geodat_has_attribute(&d, span_str("cn")) && d.message.n < 4)
 				abort();
 }
 

@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "proto/geodat.h"
 #include "route/geofile.h"
-#include "route/geolist.h"
 #include "route/ruletext.h"
 #include "route_kit.h"
 
@@ -51,9 +51,16 @@ static int get(const char *file, const char *code, struct span *list, char *why)
 	return geofiles_list(g, span_str(file), span_str(code), list, why);
 }
 
+static int open_list(struct geodat_list *out, struct span file)
+{
+	struct rd r = rd_of(file);
+
+	return geodat_next_list(&r, out) == 1 ? 0 : -ERR_MALFORMED;
+}
+
 static void a_vector(void **state)
 {
-	struct geolist l;
+	struct geodat_list l;
 	struct prefix p;
 	struct span list;
 	char why[ROUTE_WHY_MAX], text[64];
@@ -61,11 +68,11 @@ static void a_vector(void **state)
 	(void)state;
 	write_bytes("tiny.dat", tiny, sizeof(tiny));
 	assert_int_equal(get("tiny.dat", "test", &list, why), 0);
-	assert_int_equal(geolist_open(&l, list), 0);
-	assert_int_equal(geolist_next_prefix(&l, &p), 1);
+	assert_int_equal(open_list(&l, list), 0);
+	assert_int_equal(geodat_next_prefix(&l, &p), 1);
 	assert_string_equal(ip_text(&p.ip, text, sizeof(text)), "10.0.0.0");
 	assert_int_equal(p.len, 8);
-	assert_int_equal(geolist_next_prefix(&l, &p), 0);
+	assert_int_equal(geodat_next_prefix(&l, &p), 0);
 	get(NULL, NULL, NULL, NULL);
 }
 
@@ -83,14 +90,15 @@ static void a_truncated_file_is_refused(void **state)
 	/* cut inside the list, with a length that says so: only what is read later notices */
 	for (size_t n = 0; n + 2 < sizeof(tiny); n++) {
 		uint8_t b[sizeof(tiny)];
-		struct geolist l;
+		struct geodat_list l;
 		struct prefix p;
 		int rc;
 
 		memcpy(b, tiny, sizeof(b));
 		b[1] = (uint8_t)n;
-		assert_int_equal(geolist_open(&l, span_of(b, n + 2)), 0);
-		rc = geolist_next_prefix(&l, &p);
+		rc = open_list(&l, span_of(b, n + 2));
+		if (rc == 0)
+			rc = geodat_next_prefix(&l, &p);
 		assert_true(rc == -ERR_MALFORMED || rc == 0);
 	}
 	get(NULL, NULL, NULL, NULL);
@@ -153,7 +161,7 @@ static void unusual_files(void **state)
 	struct kit_bytes file = {0}, list = {0};
 	char why[ROUTE_WHY_MAX], code[300];
 	struct span found;
-	struct geolist l;
+	struct geodat_list l;
 	struct prefix p;
 	int n = 0;
 
@@ -175,15 +183,15 @@ static void unusual_files(void **state)
 	kit_write(&folder, "odd.dat", &file);
 
 	assert_int_equal(get("odd.dat", "last", &found, why), 0);
-	assert_int_equal(geolist_open(&l, found), 0);
-	while (geolist_next_prefix(&l, &p) == 1)
+	assert_int_equal(open_list(&l, found), 0);
+	while (geodat_next_prefix(&l, &p) == 1)
 		n++;
 	assert_int_equal(n, 200);
 	assert_int_equal(get("odd.dat", code, &found, why), -ERR_EOF);
 	code[255] = '\0';
 	assert_int_equal(get("odd.dat", code, &found, why), 0);
-	assert_int_equal(geolist_open(&l, found), 0);
-	assert_int_equal(geolist_next_prefix(&l, &p), 1);
+	assert_int_equal(open_list(&l, found), 0);
+	assert_int_equal(geodat_next_prefix(&l, &p), 1);
 	assert_int_equal(p.ip.family, 6);
 	assert_int_equal(p.len, 0);
 	get(NULL, NULL, NULL, NULL);
@@ -193,8 +201,8 @@ static void entries_that_mean_nothing(void **state)
 {
 	static const uint8_t mapped[16] = {[10] = 0xff, [11] = 0xff, [12] = 10};
 	struct kit_bytes file = {0}, list = {0}, m = {0};
-	struct geolist_domain d;
-	struct geolist l;
+	struct geodat_domain d;
+	struct geodat_list l;
 	struct prefix p;
 
 	(void)state;
@@ -210,15 +218,15 @@ static void entries_that_mean_nothing(void **state)
 	kit_number(&m, 2, 8);
 	kit_message(&list, 2, &m);
 	kit_message(&file, 1, &list);
-	assert_int_equal(geolist_open(&l, span_of(file.p, file.n)), 0);
-	assert_int_equal(geolist_next_prefix(&l, &p), 1);
+	assert_int_equal(open_list(&l, span_of(file.p, file.n)), 0);
+	assert_int_equal(geodat_next_prefix(&l, &p), 1);
 	assert_int_equal(p.ip.family, 0);
-	assert_int_equal(geolist_next_prefix(&l, &p), 1);
+	assert_int_equal(geodat_next_prefix(&l, &p), 1);
 	assert_int_equal(p.ip.family, 0);
-	assert_int_equal(geolist_next_prefix(&l, &p), 1);
+	assert_int_equal(geodat_next_prefix(&l, &p), 1);
 	assert_int_equal(p.ip.family, 4);
 	assert_int_equal(p.len, 8);
-	assert_int_equal(geolist_next_prefix(&l, &p), 1);
+	assert_int_equal(geodat_next_prefix(&l, &p), 1);
 	assert_int_equal(p.ip.family, 0);
 	free(file.p);
 
@@ -226,15 +234,15 @@ static void entries_that_mean_nothing(void **state)
 	kit_domain(&list, 4, "unknown.type", NULL, NULL);
 	kit_domain(&list, 2, "example.org", "CN", "ads");
 	kit_message(&file, 1, &list);
-	assert_int_equal(geolist_open(&l, span_of(file.p, file.n)), 0);
-	assert_int_equal(geolist_next_domain(&l, &d), 1);
+	assert_int_equal(open_list(&l, span_of(file.p, file.n)), 0);
+	assert_int_equal(geodat_next_domain(&l, &d), 1);
 	assert_int_equal(d.value.n, 0);
-	assert_int_equal(geolist_next_domain(&l, &d), 1);
-	assert_int_equal(d.kind, DOMSET_DOMAIN);
-	assert_true(geolist_has_attr(&d, span_str("cn")));
-	assert_true(geolist_has_attr(&d, span_str("ads")));
-	assert_false(geolist_has_attr(&d, span_str("ad")));
-	assert_int_equal(geolist_next_domain(&l, &d), 0);
+	assert_int_equal(geodat_next_domain(&l, &d), 1);
+	assert_int_equal(d.type, GEODAT_DOMAIN);
+	assert_true(geodat_has_attribute(&d, span_str("cn")));
+	assert_true(geodat_has_attribute(&d, span_str("ads")));
+	assert_false(geodat_has_attribute(&d, span_str("ad")));
+	assert_int_equal(geodat_next_domain(&l, &d), 0);
 	free(file.p);
 }
 
