@@ -252,6 +252,10 @@ struct dns_channel *dns_channel_new(struct loop *l, const struct dns_channel_set
 	timer_init(&c->tick, l, on_tick);
 	o.sock_state_cb = on_sock_state;
 	o.sock_state_cb_data = c;
+#ifdef ARES_OPT_QUERY_CACHE
+	o.qcache_max_ttl = 0; /* later versions keep answers; the resolver does, too */
+	mask |= ARES_OPT_QUERY_CACHE;
+#endif
 	got = setup->server.ip.family == 0 ? init_system(c, setup, &o, mask)
 					   : init_server(c, setup, &o, mask);
 	if (got != ARES_SUCCESS) {

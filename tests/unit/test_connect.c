@@ -314,8 +314,10 @@ static void wildcard_has_both_families(void **state)
 	struct client k;
 
 	(void)state;
-	if (!have_ipv6())
+	if (!have_ipv6()) {
+		loop_free(l);
 		skip();
+	}
 	serve(&s, l, &spec);
 	v4.port = v6.port = listener_at(s.l).port;
 	req = to(v4);

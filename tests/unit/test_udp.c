@@ -255,6 +255,17 @@ static void answers_leave_from_where_they_were_asked(void **state)
 	assert_int_equal(buf_live(), 0);
 }
 
+static bool have_ipv6(void)
+{
+	struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	int fd = socket(AF_INET6, SOCK_DGRAM, 0);
+	bool ok = fd != -1 && bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
+
+	if (fd != -1)
+		close(fd);
+	return ok;
+}
+
 static void both_families_from_one_port(void **state)
 {
 	struct loop *l = loop_new(0);
@@ -263,9 +274,11 @@ static void both_families_from_one_port(void **state)
 	uint16_t port;
 
 	(void)state;
-	serve(&s, l, "0.0.0.0:0", NULL);
-	if (udp_listener_at(s.l).ip.family != 6)
+	if (!have_ipv6()) {
+		loop_free(l);
 		skip();
+	}
+	serve(&s, l, "0.0.0.0:0", NULL);
 	s.echo = true;
 	associate(&c, l, NULL, NULL);
 	to = server_addr(&s, "127.0.0.1");
