@@ -47,7 +47,8 @@ enum flow_origin {
 
 /* The inbound's ear: told once whether the far side answered, before bytes move. */
 struct flow_hook {
-	/* @err 0 or -ERR_*. May write an answer to f->in; must not close it. */
+	/* @err 0 or -ERR_*. May write an answer to f->in; must not close it. After a failure it may
+	 * take f->in away (then NULL), to end the connection in its own way. */
 	void (*verdict)(struct flow_hook *h, struct flow *f, int err);
 	/* The flow is over and f->in closed; @h may be freed. Optional. */
 	void (*ended)(struct flow_hook *h, struct flow *f);

@@ -9,7 +9,10 @@ enum { LOG_BURST = 5, LOG_EVERY_S = 60 };
 static void log_failure(struct intake *k, int err)
 {
 	struct intake_log *log = k->terms.log;
-	enum log_level level = k->silent ? LOG_WARN : LOG_INFO;
+	/* Somebody should look at wrong keys and clocks; noise from the internet is just that. */
+	enum log_level level = err == -ERR_AUTH || err == -ERR_REPLAY || err == -ERR_CLOCK ?
+				       LOG_WARN :
+				       LOG_INFO;
 	char source[ADDR_TEXT_MAX];
 	uint32_t muted = 0;
 
@@ -107,7 +110,7 @@ static int hear(struct intake *k)
 	if (k->state != INTAKE_TALKING || k->eof || k->in.len >= k->terms.limit)
 		return 0;
 	n = stream_read(k->s, &k->in, k->terms.limit - k->in.len);
-	if (n == -ERR_EOF)
+	if (n == -ERR_EOF || n == -ERR_END)
 		k->eof = true;
 	else if (n < 0)
 		return (int)n;

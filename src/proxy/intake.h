@@ -28,7 +28,7 @@ struct intake_user {
 	 * @in is all that has come and is not consumed. Returns how many bytes it consumed, 0 when
 	 * it needs more, or -ERR_*. It is called again while bytes are left, and one last time
 	 * (perhaps with nothing) when k->eof has become true. It may call intake_say and
-	 * intake_finish, set k->why to a text that lives as long as the program, and k->silent.
+	 * intake_finish, set k->why to a text that lives until failed() is over, and k->silent.
 	 */
 	ssize_t (*decode)(struct intake_user *u, struct intake *k, struct span in);
 	/* Gives @s, without interest in events. What is left of @rest afterwards is freed. */

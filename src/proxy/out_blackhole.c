@@ -42,7 +42,7 @@ static ssize_t pager_read(struct stream *s, struct bufq *into, size_t max)
 		timer_start(&p->timer, PAGE_MS);
 		return sizeof(page) - 1;
 	}
-	return p->over ? -ERR_EOF : 0;
+	return p->over ? -ERR_END : 0;
 }
 
 static ssize_t pager_write(struct stream *s, struct bufq *from)

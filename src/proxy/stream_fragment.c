@@ -283,6 +283,11 @@ static struct stream *fragment_unwrap(struct stream *s)
 	return below;
 }
 
+static bool fragment_can_half_close(struct stream *s)
+{
+	return stream_can_half_close(of(s)->below);
+}
+
 static const char *fragment_why(struct stream *s)
 {
 	return stream_why(of(s)->below);
@@ -296,6 +301,7 @@ static const struct stream_ops fragment_ops = {
 	.shutdown = fragment_shutdown,
 	.close = fragment_close,
 	.unwrap = fragment_unwrap,
+	.can_half_close = fragment_can_half_close,
 	.why = fragment_why,
 };
 
