@@ -96,7 +96,7 @@ static int flush(struct stream_tls *t)
 /* The lower stream has ended or failed: what that means up here. */
 static int lower_ended(struct stream_tls *t, int err)
 {
-	if (err != -ERR_EOF)
+	if (err != -ERR_EOF && err != -ERR_END)
 		return broken(t, err, stream_why(t->lower));
 	if (!bufq_empty(&t->in))
 		return broken(t, -ERR_RESET, "the connection ended inside a TLS record");
@@ -118,6 +118,8 @@ static void shorten_below(struct stream_tls *t)
 /* More of the lower stream into @in. Bytes, 0 for nothing now, or -ERR_*. */
 static ssize_t read_below(struct stream_tls *t, size_t max)
 {
+	struct bufq rest = {NULL, NULL, 0};
+	bool midway = !bufq_empty(&t->in);
 	ssize_t n;
 
 	if (max < READ_MIN)
@@ -125,7 +127,13 @@ static ssize_t read_below(struct stream_tls *t, size_t max)
 	if (max > STREAM_READ_MAX)
 		max = STREAM_READ_MAX;
 	shorten_below(t);
-	n = stream_read(t->lower, &t->in, max);
+	n = stream_read(t->lower, midway ? &rest : &t->in, max);
+	/* A record that trickles in must not hold a buf for each of its bytes. */
+	bufq_move_packed(&t->in, &rest, rest.len);
+	if (!bufq_empty(&rest)) {
+		bufq_clear(&rest);
+		return broken(t, -ERR_NOMEM, "out of memory");
+	}
 	if (n > 0)
 		t->stuck = false;
 	return n < 0 ? lower_ended(t, (int)n) : n;

@@ -169,18 +169,27 @@ static enum step handshake_step(struct tls_handshake *h, int *err, const char **
 /* One helping from below. 1 when there are new bytes, 0 when not, -ERR_* with *@why. */
 static int take_input(struct tls_handshake *h, const char **why)
 {
+	struct bufq q = {NULL, NULL, 0};
 	ssize_t n;
 
 	if (h->in.len >= IN_MAX)
 		return 0;
-	n = stream_read(h->lower, &h->in, IN_MAX);
+	n = stream_read(h->lower, &q, IN_MAX);
+	bufq_move_packed(&h->in, &q, q.len); /* single bytes must not hold a buf each */
+	if (!bufq_empty(&q)) {
+		bufq_clear(&q);
+		n = -ERR_NOMEM;
+	}
 	if (n >= 0)
 		return n > 0;
-	*why = n == -ERR_EOF ? "the peer closed the connection during the TLS handshake"
-			     : stream_why(h->lower);
+	if (n == -ERR_EOF || n == -ERR_END) {
+		*why = "the peer closed the connection during the TLS handshake";
+		return -ERR_RESET;
+	}
+	*why = stream_why(h->lower);
 	if (!*why)
 		*why = err_name((int)n);
-	return n == -ERR_EOF ? -ERR_RESET : (int)n;
+	return (int)n;
 }
 
 static void turn(struct tls_handshake *h, bool readable)

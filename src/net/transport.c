@@ -215,7 +215,7 @@ static void on_lower_event(struct stream_user *u, struct stream *lower, unsigned
 
 	(void)events;
 	if (n < 0) {
-		job_fail(j, n == -ERR_EOF ? -ERR_RESET : (int)n,
+		job_fail(j, n == -ERR_EOF || n == -ERR_END ? -ERR_RESET : (int)n,
 			 "closed before a PROXY header was complete");
 		return;
 	}
