@@ -1,6 +1,7 @@
 #!/bin/sh
-# install-deps.sh [--build-only]: installs, by name from Debian 12, what building
-# and testing need and this machine lacks. Does nothing when nothing is missing.
+# install-deps.sh [--build-only | --demo]: installs, by name from Debian 12, what
+# building, the demonstration and the tests need and this machine lacks. Does
+# nothing when nothing is missing.
 #
 # Some of the test peers come with a service. It is neither started nor enabled:
 # the tests run those programs themselves, in namespaces of their own.
@@ -8,17 +9,19 @@ set -eu
 
 build="gcc make git pkg-config libc6-dev libev-dev libcjson-dev libssl-dev libc-ares-dev
 libpcre2-dev libcmocka-dev"
-# clang and its runtime fuzz; the rest builds namespaces, runs the lab and looks at it.
-tests="clang libclang-rt-14-dev llvm-14 ca-certificates python3 iproute2 iptables nftables procps
-util-linux curl openssl v2ray shadowsocks-libev nginx-light iperf3 bind9-dnsutils"
+# Hosts and networks made of namespaces.
+hosts="python3 iproute2 nftables util-linux curl openssl"
+# clang and its runtime fuzz; the rest are programs to talk to, and Go modules need CAs.
+tests="clang libclang-rt-14-dev llvm-14 ca-certificates procps v2ray shadowsocks-libev
+nginx-light iperf3 bind9-dnsutils"
 services="v2ray shadowsocks-libev nginx"
 
-want="$build $tests"
 case ${1:-} in
 --build-only) want=$build ;;
-"") ;;
+--demo) want="$build $hosts" ;;
+"") want="$build $hosts $tests" ;;
 *)
-	echo "usage: install-deps.sh [--build-only]" >&2
+	echo "usage: install-deps.sh [--build-only | --demo]" >&2
 	exit 2
 	;;
 esac
