@@ -4,7 +4,7 @@
 #include "crypto/secret.h"
 
 enum {
-	JOIN = 16,	   /* bufs that become one chunk, or hold one item, without a copy */
+	SCATTER = 4,	   /* bufs from which an item is opened without being joined first */
 	SMALL = BUF_SMALL, /* a buf up to this is worth joining with the next */
 };
 
@@ -68,14 +68,14 @@ int ss_writer_item(struct ss_writer *w, struct wr *out, const struct span *in, s
 	return at ? seal(w, at, in, n) : -ERR_LIMIT;
 }
 
-/* A chunk of @len bytes of data to @at, which has room for it. */
-static int seal_chunk(struct ss_writer *w, uint8_t *at, const struct span *in, size_t n, size_t len)
+/* A chunk to @at, which has room for it. */
+static int seal_chunk(struct ss_writer *w, uint8_t *at, struct span data)
 {
-	uint8_t be[2] = {(uint8_t)(len >> 8), (uint8_t)len};
+	uint8_t be[2] = {(uint8_t)(data.n >> 8), (uint8_t)data.n};
 	struct span length = span_of(be, 2);
 	int err = seal(w, at, &length, 1);
 
-	return err ? err : seal(w, at + SS_LENGTH, in, n);
+	return err ? err : seal(w, at + SS_LENGTH, &data, 1);
 }
 
 ssize_t ss_writer_seal(struct ss_writer *w, struct wr *out, struct span data)
@@ -92,7 +92,7 @@ ssize_t ss_writer_seal(struct ss_writer *w, struct wr *out, struct span data)
 		if (n > data.n - taken)
 			n = data.n - taken;
 		part = span_of(data.p + taken, n);
-		err = seal_chunk(w, wr_room(out, n + SS_CHUNK_OVERHEAD), &part, 1, n);
+		err = seal_chunk(w, wr_room(out, n + SS_CHUNK_OVERHEAD), part);
 		if (err != 0)
 			return err;
 		taken += n;
@@ -111,7 +111,7 @@ int ss_writer_seal_buf(struct ss_writer *w, struct buf *b)
 	if (!at)
 		return -ERR_LIMIT;
 	b->len += AEAD_TAG;
-	return seal_chunk(w, at, &data, 1, data.n);
+	return seal_chunk(w, at, data);
 }
 
 static bool fits_in_place(const struct ss_writer *w, const struct buf *b)
@@ -125,40 +125,39 @@ static bool worth_joining(const struct ss_writer *w, const struct buf *b)
 	return b->len <= SMALL && b->next && (b->next->len <= SMALL || !fits_in_place(w, b->next));
 }
 
-/* Collects what shall become one chunk by way of a copy; returns its length. */
-static size_t gather(const struct ss_writer *w, const struct bufq *q, struct span *parts, size_t *n)
+/* How much of @q shall become one chunk by way of a copy: whole bufs, or a part of the first. */
+static size_t joined_len(const struct ss_writer *w, const struct bufq *q)
 {
 	const struct buf *b = q->head;
 	size_t sum = 0;
 
-	*n = 0;
-	if (b->len > w->max) {
-		/* two halves rather than a rest of one byte: classic chunks are one byte
-		 * shorter than a large buf. The second half is then sealed in place */
-		size_t len = b->len <= 2 * w->max ? b->len / 2 : w->max;
-
-		parts[(*n)++] = span_of(b->data, len);
-		return len;
-	}
-	for (; b && *n < JOIN && b->len <= w->max - sum; b = b->next) {
-		if (*n > 0 && b->len > SMALL && fits_in_place(w, b))
+	/* two halves rather than a rest of one byte: classic chunks are one byte
+	 * shorter than a large buf. The second half is then sealed in place */
+	if (b->len > w->max)
+		return b->len <= 2 * w->max ? b->len / 2 : w->max;
+	for (; b && b->len <= w->max - sum; b = b->next) {
+		if (sum > 0 && b->len > SMALL && fits_in_place(w, b))
 			break; /* a large one costs nothing by itself */
-		parts[(*n)++] = buf_span(b);
 		sum += b->len;
 	}
 	return sum;
 }
 
+/* From one buf the cipher is the copy; several are joined first, as ciphers are slow on crumbs. */
 static ssize_t push_copy(struct ss_writer *w, struct bufq *in, struct bufq *out)
 {
-	struct span parts[JOIN];
-	size_t n, len = gather(w, in, parts, &n);
+	size_t len = joined_len(w, in);
 	struct buf *b = buf_new_big(len + SS_CHUNK_OVERHEAD);
+	struct span data = span_of(in->head->data, len);
 	int err;
 
 	if (!b)
 		return -ERR_NOMEM;
-	err = seal_chunk(w, b->data, parts, n, len);
+	if (in->head->len < len) {
+		data = span_of(b->data + SS_LENGTH, len);
+		bufq_peek(in, b->data + SS_LENGTH, len);
+	}
+	err = seal_chunk(w, b->data, data);
 	if (err != 0) {
 		buf_free(b);
 		return err;
@@ -298,7 +297,7 @@ static size_t item_spans(const struct bufq *q, size_t need, struct span *parts)
 	for (const struct buf *b = q->head; need > 0; b = b->next) {
 		size_t part = b->len < need ? b->len : need;
 
-		if (n == JOIN)
+		if (n == SCATTER)
 			return 0;
 		parts[n++] = span_of(b->data, part);
 		need -= part;
@@ -310,7 +309,7 @@ static int pull_data(struct ss_reader *r, struct bufq *in, struct bufq *out)
 {
 	size_t need = r->need;
 	struct buf *b = buf_new_big(need);
-	struct span parts[JOIN];
+	struct span parts[SCATTER];
 	size_t n;
 	int err;
 
