@@ -100,8 +100,8 @@ const struct conf_balancer *balancer_conf(const struct balancer *b)
 /* SplitMix64: the state is a counter, so threads need one atomic addition. */
 static size_t roll(struct balancer *b, size_t n)
 {
-	uint64_t z = atomic_fetch_add_explicit(&b->random, 0x9e3779b97f4a7c15u,
-					       memory_order_relaxed);
+	uint64_t z =
+		atomic_fetch_add_explicit(&b->random, 0x9e3779b97f4a7c15u, memory_order_relaxed);
 
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
 	z = (z ^ z >> 27) * 0x94d049bb133111ebu;

@@ -89,7 +89,7 @@ static bool is_special(struct span s)
 
 enum part {
 	PART_LETTER,
-	PART_OTHER,  /* matches something, we do not care what */
+	PART_OTHER,   /* matches something, we do not care what */
 	PART_NOTHING, /* matches between letters: ^ $ \b */
 	PART_UNKNOWN,
 };

@@ -15,10 +15,10 @@
 struct domkey {
 	uint16_t len;
 	uint16_t n_suffixes;
-	uint32_t hash;			   /* of the whole name */
-	uint8_t at[ADDR_NAME_MAX];	   /* where each suffix begins, the shortest first */
+	uint32_t hash;			     /* of the whole name */
+	uint8_t at[ADDR_NAME_MAX];	     /* where each suffix begins, the shortest first */
 	uint32_t suffix_hash[ADDR_NAME_MAX]; /* the name itself is not among them */
-	char name[ADDR_NAME_MAX + 1];	   /* NUL-terminated */
+	char name[ADDR_NAME_MAX + 1];	     /* NUL-terminated */
 };
 
 /** False, and @k unusable, when @name is empty or longer than ADDR_NAME_MAX. */

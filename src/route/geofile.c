@@ -94,8 +94,8 @@ static const char *exe_folder(char *buf, size_t cap)
 static size_t places(const char *out[PLACES_MAX], char *exe, size_t cap)
 {
 	static const char *const fixed[] = {
-		"/usr/local/share/garenne", "/usr/share/garenne",   "/usr/local/share/xray",
-		"/usr/share/xray",	    "/opt/share/xray",	    "/usr/local/share/v2ray",
+		"/usr/local/share/garenne", "/usr/share/garenne", "/usr/local/share/xray",
+		"/usr/share/xray",	    "/opt/share/xray",	  "/usr/local/share/v2ray",
 		"/usr/share/v2ray",
 	};
 	const char *ours = getenv("GARENNE_ASSETS"), *xray = getenv("XRAY_LOCATION_ASSET");
@@ -133,8 +133,8 @@ static int find_file(struct geofile *f, char *why)
 		if (f->fd != -1)
 			return 0;
 		if (errno != ENOENT && errno != ENOTDIR) {
-			snprintf(why, ROUTE_WHY_MAX, "failed to open %.100s > %.250s: %s",
-				 f->name, f->path, strerror(errno));
+			snprintf(why, ROUTE_WHY_MAX, "failed to open %.100s > %.250s: %s", f->name,
+				 f->path, strerror(errno));
 			return -ERR_SYS;
 		}
 		if (len < sizeof(tried))
@@ -172,8 +172,7 @@ static int broken(const struct geofile *f, uint64_t at, char *why)
 
 static int unreadable(const struct geofile *f, int sys_errno, char *why)
 {
-	snprintf(why, ROUTE_WHY_MAX, "failed to read %.300s > %s", f->path,
-		 strerror(sys_errno));
+	snprintf(why, ROUTE_WHY_MAX, "failed to read %.300s > %s", f->path, strerror(sys_errno));
 	return -ERR_SYS;
 }
 
@@ -301,8 +300,7 @@ static int open_file(struct geofile *f, char *why)
 	if (!S_ISREG(st.st_mode))
 		return unreadable(f, EINVAL, why);
 	if (st.st_size > FILE_MAX) {
-		snprintf(why, ROUTE_WHY_MAX, "failed to read %.300s > larger than 1 GiB",
-			 f->path);
+		snprintf(why, ROUTE_WHY_MAX, "failed to read %.300s > larger than 1 GiB", f->path);
 		return -ERR_LIMIT;
 	}
 	return index_file(f, (uint64_t)st.st_size, why);

@@ -26,8 +26,8 @@
 
 enum {
 	WORDS_MAX = 4,
-	LEAF_MAX = 12,	   /* edges that are counted one by one */
-	BRANCH_MIN = 4,	   /* bits that a node looks at */
+	LEAF_MAX = 12,	/* edges that are counted one by one */
+	BRANCH_MIN = 4, /* bits that a node looks at */
 	BRANCH_MAX = 20,
 	COUNT_MAX = 1 << 30,
 };
@@ -255,12 +255,12 @@ static int node_build(struct half *h, uint32_t at, uint32_t first, uint32_t n, u
 	err = nodes_add(h, 1u << branch, &child);
 	if (err)
 		return err;
-	h->nodes[at] = (struct node){.first = child, .branch = (uint8_t)branch, .pos = (uint8_t)pos};
+	h->nodes[at] =
+		(struct node){.first = child, .branch = (uint8_t)branch, .pos = (uint8_t)pos};
 	for (uint32_t v = 0; v < 1u << branch; v++) {
 		uint32_t begin = edge;
 
-		while (edge < first + n &&
-		       bits_at(addr_at(h, edge), h->width, pos, branch) == v)
+		while (edge < first + n && bits_at(addr_at(h, edge), h->width, pos, branch) == v)
 			edge++;
 		err = node_build(h, child + v, begin, edge - begin, pos + branch);
 		if (err)
@@ -277,7 +277,8 @@ static int half_seal(struct half *h)
 
 	if (!h->given)
 		return 0;
-	qsort(h->words, h->n / 2, 2 * h->width * sizeof(*h->words), h->width == 1 ? cmp_v4 : cmp_v6);
+	qsort(h->words, h->n / 2, 2 * h->width * sizeof(*h->words),
+	      h->width == 1 ? cmp_v4 : cmp_v6);
 	ranges_to_edges(h);
 	fit = realloc(h->words, (size_t)h->n * h->width * sizeof(*h->words));
 	if (!fit)

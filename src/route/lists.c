@@ -260,8 +260,7 @@ static int add_site(struct domset *out, const struct domrule *r, const struct ge
 }
 
 static int add_listed_domains(struct lists *l, struct domset *out, const struct domrule *r,
-			      uint32_t value, struct route_report *report,
-			      char why[ROUTE_WHY_MAX])
+			      uint32_t value, struct route_report *report, char why[ROUTE_WHY_MAX])
 {
 	struct geodat_domain d;
 	struct geodat_list list;
@@ -304,8 +303,8 @@ void lists_add_domain(struct lists *l, struct domset *s, const char *rule, enum 
 		snprintf(why, sizeof(why), "too many, or out of memory");
 		err = domset_add(s, r.kind, r.text, value, why);
 		if (!err && r.kind != DOMSET_REGEXP && !is_host_text(r.text))
-			report_warning(report, "%.200s can never match: no name has such characters",
-				       rule);
+			report_warning(report,
+				       "%.200s can never match: no name has such characters", rule);
 	}
 	if (err)
 		report_error(report, "illegal domain rule: %.200s > %s", rule, why);

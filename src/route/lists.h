@@ -41,7 +41,7 @@ struct domset *lists_domains(struct lists *l, struct conf_strs rules, enum domse
  * @s under the number @value, to be called in the order of the numbers. Errors
  * are counted in @report; domset_seal is the caller's.
  */
-void lists_add_domain(struct lists *l, struct domset *s, const char *rule,
-		      enum domset_kind plain, uint32_t value, struct route_report *report);
+void lists_add_domain(struct lists *l, struct domset *s, const char *rule, enum domset_kind plain,
+		      uint32_t value, struct route_report *report);
 
 #endif

@@ -125,8 +125,8 @@ static bool has_socket(const char *pid, const char *link)
 	snprintf(path, sizeof(path), "/proc/%.20s/fd", pid);
 	d = opendir(path);
 	while (d && !found && (e = readdir(d)) != NULL) {
-		ssize_t n = is_number(e->d_name) ? readlinkat(dirfd(d), e->d_name, to, sizeof(to))
-						 : -1;
+		ssize_t n =
+			is_number(e->d_name) ? readlinkat(dirfd(d), e->d_name, to, sizeof(to)) : -1;
 
 		found = n > 0 && (size_t)n == strlen(link) && memcmp(to, link, (size_t)n) == 0;
 	}

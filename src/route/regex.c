@@ -24,11 +24,11 @@
 
 enum {
 	SLOTS = 8,
-	QUICK_MAX = 255,	/* longer texts have too many pairs for the quick test */
+	QUICK_MAX = 255, /* longer texts have too many pairs for the quick test */
 	/* Backtracking steps for one text: a domain name of 255 bytes needs a few
 	 * hundred with any sane expression; this is about a millisecond. */
 	MATCH_LIMIT = 100000,
-	DEPTH_LIMIT = 2000,  /* without JIT */
+	DEPTH_LIMIT = 2000,   /* without JIT */
 	HEAP_LIMIT_KIB = 256, /* without JIT */
 	OPTIONS = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_DOLLAR_ENDONLY |
 		  PCRE2_NEVER_BACKSLASH_C,
@@ -100,8 +100,8 @@ int regex_add(struct regex *r, struct span pattern, uint32_t value, char why[ROU
 		r->v = v;
 		r->cap = cap;
 	}
-	code = pcre2_compile(pattern.n ? pattern.p : (const uint8_t *)"", pattern.n, OPTIONS, &err, &at,
-			     NULL);
+	code = pcre2_compile(pattern.n ? pattern.p : (const uint8_t *)"", pattern.n, OPTIONS, &err,
+			     &at, NULL);
 	if (!code) {
 		uint8_t text[200];
 
@@ -140,9 +140,8 @@ static void scratch_put(struct scratch *s, pcre2_match_data *md)
 	for (size_t i = 0; i < SLOTS; i++) {
 		pcre2_match_data *empty = NULL;
 
-		if (atomic_compare_exchange_strong_explicit(&s->slot[i], &empty, md,
-							    memory_order_release,
-							    memory_order_relaxed))
+		if (atomic_compare_exchange_strong_explicit(
+			    &s->slot[i], &empty, md, memory_order_release, memory_order_relaxed))
 			return;
 	}
 	pcre2_match_data_free(md);

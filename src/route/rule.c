@@ -103,8 +103,8 @@ static void init_attrs(struct rule *r, struct route_report *report)
 		a->name = c->name;
 		a->regexp = regex_new();
 		if (!a->regexp || regex_add(a->regexp, span_str(c->regexp), 0, why) != 0)
-			report_error(report, "%.60s: invalid regexp %.200s > %s", c->name, c->regexp,
-				     why);
+			report_error(report, "%.60s: invalid regexp %.200s > %s", c->name,
+				     c->regexp, why);
 	}
 }
 

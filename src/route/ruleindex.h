@@ -30,7 +30,7 @@ struct candidates {
 		const uint32_t *p, *end;
 	} run[RULEINDEX_RUNS_MAX];
 	unsigned n;
-	bool overflow; /* too many runs: all rules are candidates */
+	bool overflow;	/* too many runs: all rules are candidates */
 	uint32_t count; /* rules in all */
 };
 

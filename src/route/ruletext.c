@@ -169,7 +169,7 @@ static int parse_pattern(struct domrule *r, enum domset_kind plain, char *why)
 		const char *prefix;
 		enum domset_kind kind;
 	} forms[] = {
-		{"regexp:", DOMSET_REGEXP}, {"domain:", DOMSET_DOMAIN},	  {"full:", DOMSET_FULL},
+		{"regexp:", DOMSET_REGEXP},   {"domain:", DOMSET_DOMAIN},   {"full:", DOMSET_FULL},
 		{"keyword:", DOMSET_KEYWORD}, {"dotless:", DOMSET_DOTLESS},
 	};
 

@@ -146,8 +146,9 @@ int strtab_put(struct strtab *t, struct span key, uint32_t value)
 	if (key.n > STRTAB_KEY_MAX || value > STRTAB_VALUE_MAX)
 		return -ERR_LIMIT;
 	if (t->n >= t->slots / 4 * 3) {
-		int err = t->slots > UINT32_MAX / 2 ? -ERR_LIMIT
-						    : resize(t, t->slots ? t->slots * 2 : SLOTS_MIN);
+		int err = t->slots > UINT32_MAX / 2
+				  ? -ERR_LIMIT
+				  : resize(t, t->slots ? t->slots * 2 : SLOTS_MIN);
 
 		if (err)
 			return err;

@@ -21,16 +21,16 @@
 #include "base/span.h"
 
 enum {
-	STRTAB_KEY_MAX = 1023,		    /* bytes of a string */
+	STRTAB_KEY_MAX = 1023, /* bytes of a string */
 	STRTAB_VALUE_MAX = (1 << 22) - 1,
 	STRTAB_NONE = -1,
 };
 
 /* Zero-initialise. Members are private. */
 struct strtab {
-	uint8_t *tag;	/* per slot: 0 empty, else a byte of the hash */
-	uint32_t *off;	/* per slot: its entry in @blob */
-	uint8_t *blob;	/* entries: value << 10 | length in four bytes, then the string */
+	uint8_t *tag;  /* per slot: 0 empty, else a byte of the hash */
+	uint32_t *off; /* per slot: its entry in @blob */
+	uint8_t *blob; /* entries: value << 10 | length in four bytes, then the string */
 	size_t used, cap;
 	uint32_t slots, n;
 	uint16_t min_len, max_len;

@@ -144,8 +144,7 @@ static void flow_to(struct flow *f, const char *host, const char *tag)
 		fprintf(stderr, "bad host %s\n", host);
 		exit(1);
 	}
-	f->a = (struct route_attrs){
-		.inbound_tag = tag, .network = CONF_TCP, .target = &f->target};
+	f->a = (struct route_attrs){.inbound_tag = tag, .network = CONF_TCP, .target = &f->target};
 }
 
 /* A name that @pattern matches. */

@@ -15,14 +15,14 @@
 #include "route/lists.h"
 #include "route/router.h"
 
-#define STRS(...) \
-	((struct conf_strs){(const char *const[]){__VA_ARGS__}, \
+#define STRS(...)                                                                                  \
+	((struct conf_strs){(const char *const[]){__VA_ARGS__},                                    \
 			    sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *)})
 
-#define PORTS(...) \
-	((struct conf_ports){(const struct conf_port_range[]){__VA_ARGS__}, \
-			     sizeof((const struct conf_port_range[]){__VA_ARGS__}) / \
-				     sizeof(struct conf_port_range), \
+#define PORTS(...)                                                                                 \
+	((struct conf_ports){(const struct conf_port_range[]){__VA_ARGS__},                        \
+			     sizeof((const struct conf_port_range[]){__VA_ARGS__}) /               \
+				     sizeof(struct conf_port_range),                               \
 			     true})
 
 /* ---- complaints ---- */

@@ -65,10 +65,8 @@ static struct conf_balancer conf_of(enum conf_balance strategy)
 {
 	static const char *const selector[] = {"out-"};
 
-	return (struct conf_balancer){.tag = "b",
-				      .selectors = {selector, 1},
-				      .strategy = strategy,
-				      .fallback_tag = ""};
+	return (struct conf_balancer){
+		.tag = "b", .selectors = {selector, 1}, .strategy = strategy, .fallback_tag = ""};
 }
 
 static void random_takes_all_in_turn(void **state)
@@ -264,10 +262,10 @@ static void least_load_refuses_the_slow_and_the_flaky(void **state)
 static void costs_weigh(void **state)
 {
 	static const struct conf_cost costs[] = {
-		{.regexp = false, .match = "t-a", .value = 9},	    /* load 30 */
+		{.regexp = false, .match = "t-a", .value = 9},	      /* load 30 */
 		{.regexp = true, .match = "^out-[bx]$", .value = 16}, /* load 80 */
-		{.regexp = false, .match = "", .value = 100},	    /* never */
-		{.regexp = false, .match = "c", .value = 0},	    /* no number in it: 1 */
+		{.regexp = false, .match = "", .value = 100},	      /* never */
+		{.regexp = false, .match = "c", .value = 0},	      /* no number in it: 1 */
 	};
 	static const struct conf_cost by_number[] = {{.regexp = true, .match = "-x[0-9.]+"}};
 	static const struct conf_cost bad[] = {{.regexp = true, .match = "("}};

@@ -324,7 +324,8 @@ static void what_ip_conditions_mean(void **state)
 	check_ips(STRS("!!10.0.0.0/8"), "10.0.0.1", "11.0.0.1");
 	check_ips(STRS("!geoip:!cn"), "1.1.1.1", "3.3.3.3");
 	/* no file is needed for this one */
-	check_ips(STRS("geoip:private"), "10.0.0.1 100.64.0.1 198.18.0.1 255.255.255.255 fe80::1 ::",
+	check_ips(STRS("geoip:private"),
+		  "10.0.0.1 100.64.0.1 198.18.0.1 255.255.255.255 fe80::1 ::",
 		  "8.8.8.8 2001:4860::8888");
 }
 
@@ -407,8 +408,8 @@ static void what_domain_conditions_mean(void **state)
 	check_domains(STRS("regexp:^A"), "", "Abc abc");
 	check_domains(STRS("dotless:"), "nas", "nas.lan");
 	check_domains(STRS("dotless:na"), "nas", "printer nas.lan");
-	check_domains(STRS("geosite:test"),
-		      "webshop.de v1.com www.example.org full.example.net", "x.full.example.net");
+	check_domains(STRS("geosite:test"), "webshop.de v1.com www.example.org full.example.net",
+		      "x.full.example.net");
 	check_domains(STRS("geosite:TEST@cn"), "www.example.org full.example.net", "webshop.de");
 	check_domains(STRS("geosite:test@CN@ads"), "full.example.net", "example.org");
 	check_domains(STRS("geosite:test@nobody"), "", "example.org webshop.de");
@@ -453,7 +454,8 @@ static void what_is_said_about_bad_domain_conditions(void **state)
 	domset_free(s);
 	s = site(STRS("full:a b"), &k);
 	assert_non_null(s);
-	assert_string_equal(k.first_warning, "full:a b can never match: no name has such characters");
+	assert_string_equal(k.first_warning,
+			    "full:a b can never match: no name has such characters");
 	domset_free(s);
 }
 

@@ -32,20 +32,24 @@ static const char *const flow_users[] = {"a@x", "A@x", "b@x", "b@y", NULL, ""};
 static const char *const protocols[] = {"http", "tls", "quic", ""};
 static const char *const flow_protocols[] = {"http1", "http2", "tls", NULL};
 static const char *const ips[] = {
-	"10.0.0.0/8",	"10.1.0.0/16",	 "10.1.1.1",	     "!10.2.0.0/16",	"192.168.0.0/16",
-	"0.0.0.0/0",	"2001:db8::/32", "!2001:db8:1::/48", "geoip:aa",	"geoip:!bb",
-	"!geoip:aa",	"!!10.1.1.2",	 "::ffff:10.1.1.3",  "10.1.1.4",	"10.1.1.5",
-	"2001:db8::1", "10.1.1.0/24",	 "geoip:private",
+	"10.0.0.0/8",  "10.1.0.0/16",	"10.1.1.1",	    "!10.2.0.0/16", "192.168.0.0/16",
+	"0.0.0.0/0",   "2001:db8::/32", "!2001:db8:1::/48", "geoip:aa",	    "geoip:!bb",
+	"!geoip:aa",   "!!10.1.1.2",	"::ffff:10.1.1.3",  "10.1.1.4",	    "10.1.1.5",
+	"2001:db8::1", "10.1.1.0/24",	"geoip:private",
 };
 static const char *const flow_ips[] = {
-	"10.0.0.1",    "10.1.1.1", "10.1.1.2",	    "10.1.1.3", "10.2.3.4",    "192.168.1.1",
-	"8.8.8.8",     "2001:db8::1", "2001:db8:1::1", "2600::1",  "172.16.0.1", "10.1.1.4",
+	"10.0.0.1", "10.1.1.1",	   "10.1.1.2",	    "10.1.1.3", "10.2.3.4",   "192.168.1.1",
+	"8.8.8.8",  "2001:db8::1", "2001:db8:1::1", "2600::1",	"172.16.0.1", "10.1.1.4",
 };
 static const char *const domains[] = {
-	"full:a.org",	   "full:b.a.org", "domain:a.org", "domain:ORG",      "keyword:b.a",
-	"c.",		   "dotless:",	   "dotless:na",   "geosite:list",    "geosite:list@cn",
-	"regexp:^d",	   "full:nas",	   "domain:b.org", "full:c.b.a.org",  "domain:net",
-	"geosite:list@cn@ads",
+	"full:a.org",	"full:b.a.org",
+	"domain:a.org", "domain:ORG",
+	"keyword:b.a",	"c.",
+	"dotless:",	"dotless:na",
+	"geosite:list", "geosite:list@cn",
+	"regexp:^d",	"full:nas",
+	"domain:b.org", "full:c.b.a.org",
+	"domain:net",	"geosite:list@cn@ads",
 };
 static const char *const flow_names[] = {"a.org", "b.a.org", "c.b.a.org", "A.Org", "nas",
 					 "d.net", "e.com",   "xa.org",	  "b.org", "d"};
@@ -54,7 +58,9 @@ static const struct {
 	unsigned type;
 	const char *value, *attr1, *attr2;
 } listed[] = {
-	{3, "a.org", "cn", NULL}, {2, "b.org", "ads", "cn"}, {0, "nas", NULL, NULL},
+	{3, "a.org", "cn", NULL},
+	{2, "b.org", "ads", "cn"},
+	{0, "nas", NULL, NULL},
 	{1, "^e", "cn", NULL},
 };
 
@@ -389,9 +395,9 @@ static void rnd_rule(struct conf_rule *r, size_t i)
 		if (rnd(2))
 			r->ips.n = 0;
 	}
-	if (rnd(4) == 0 || (!r->inbound_tags.n && !r->users.n && !r->protocols.n && !r->ips.n &&
-			    !r->domains.n && !r->ports.given && !r->source_ports.given &&
-			    !r->source_ips.n))
+	if (rnd(4) == 0 ||
+	    (!r->inbound_tags.n && !r->users.n && !r->protocols.n && !r->ips.n && !r->domains.n &&
+	     !r->ports.given && !r->source_ports.given && !r->source_ips.n))
 		r->networks = 1 + rnd(3);
 }
 

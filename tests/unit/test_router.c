@@ -200,8 +200,8 @@ static struct span header(void *ctx, const char *name)
 	return span_of(NULL, 0);
 }
 
-#define ATTRS(...) \
-	.attrs = (const struct conf_attr[]){__VA_ARGS__}, \
+#define ATTRS(...)                                                                                 \
+	.attrs = (const struct conf_attr[]){__VA_ARGS__},                                          \
 	.n_attrs = sizeof((const struct conf_attr[]){__VA_ARGS__}) / sizeof(struct conf_attr)
 
 static void conditions_on_headers(void **state)

@@ -70,8 +70,8 @@ static void a_table_finds_what_was_put_in(void **state)
 		for (uint32_t k = 0; k < 25000; k++) {
 			int n = snprintf(key, sizeof(key), "k%u", k);
 			struct span s = span_of(key, (size_t)n);
-			int want = k < 20000 && lowest[k] != UINT32_MAX ? (int)lowest[k]
-									: STRTAB_NONE;
+			int want =
+				k < 20000 && lowest[k] != UINT32_MAX ? (int)lowest[k] : STRTAB_NONE;
 
 			assert_int_equal(strtab_find(&t, s, strtab_hash(s)), want);
 		}
@@ -138,8 +138,8 @@ static void addresses_at_the_edges(void **state)
 {
 	static const char *const all[] = {"0.0.0.0/0", "10.0.0.0/8", NULL};
 	static const char *const ends[] = {"0.0.0.0", "255.255.255.255", "::", NULL};
-	static const char *const some[] = {"10.0.0.0/9", "10.128.0.0/9", "11.0.0.0/8",
-					   "2001:db8::/33", "ff00::/8", NULL};
+	static const char *const some[] = {"10.0.0.0/9",    "10.128.0.0/9", "11.0.0.0/8",
+					   "2001:db8::/33", "ff00::/8",	    NULL};
 	struct ipset *s = ipset_of(all);
 
 	(void)state;
@@ -323,10 +323,11 @@ static void a_runaway_expression_is_stopped(void **state)
 static void rnd_regexp(char *out, size_t cap)
 {
 	static const char *const parts[] = {
-		"a",	  "b",	   "ab",    "ba",     "aab",   "\\.",  ".",	   "[ab]",  "[^]b]",
-		"(a|b)",  "(?:ab)", "(ab)",  "^",      "$",     "a*",	   "b+",    "a?",    "b{2}",
-		"a{0,2}", "(a)*",   "\\w",  "\\d?",  "|",     "[\\]a]", "(a[)]b)", "b+?",  "a{,1}",
-		"(?i)",	  "a{b",    "\\x61", "(\\(|a)", "\\bab", "a{1",	   "\\Qa|\\E", "\\-",
+		"a",	"b",	 "ab",	    "ba",      "aab",	 "\\.",	     ".",
+		"[ab]", "[^]b]", "(a|b)",   "(?:ab)",  "(ab)",	 "^",	     "$",
+		"a*",	"b+",	 "a?",	    "b{2}",    "a{0,2}", "(a)*",     "\\w",
+		"\\d?", "|",	 "[\\]a]",  "(a[)]b)", "b+?",	 "a{,1}",    "(?i)",
+		"a{b",	"\\x61", "(\\(|a)", "\\bab",   "a{1",	 "\\Qa|\\E", "\\-",
 	};
 	size_t n = 1 + rnd(6), len = 0;
 
@@ -439,9 +440,8 @@ static void names_agree_with_a_list_of_patterns(void **state)
 
 		for (uint32_t i = 0; i < n; i++) {
 			rnd_pattern(&p[i], round % 2 ? i : 0);
-			assert_int_equal(domset_add(s, p[i].kind, span_str(p[i].text), p[i].value,
-						    why),
-					 0);
+			assert_int_equal(
+				domset_add(s, p[i].kind, span_str(p[i].text), p[i].value, why), 0);
 			low(p[i].text);
 		}
 		assert_int_equal(domset_seal(s), 0);
