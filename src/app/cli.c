@@ -7,6 +7,8 @@
 static const struct command *const commands[] = {
 	&cmd_run,
 	&cmd_check,
+	&cmd_uuid,
+	&cmd_x25519,
 	&cmd_version,
 };
 

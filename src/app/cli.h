@@ -8,6 +8,7 @@
 /* Exit codes that scripts of Xray users look at. */
 enum {
 	EXIT_OK = 0,
+	EXIT_FAILED = 1, /* what was asked for did not work */
 	EXIT_USAGE = 2,
 	EXIT_CONFIG = 23, /* the configuration is no good */
 	EXIT_START = 255, /* a port is taken, a right is missing */
@@ -21,7 +22,7 @@ struct command {
 	int (*run)(int argc, char **argv);
 };
 
-extern const struct command cmd_run, cmd_check, cmd_version;
+extern const struct command cmd_run, cmd_check, cmd_version, cmd_uuid, cmd_x25519;
 
 /** Finds and runs the subcommand; "run" when there is none. */
 int cli_main(int argc, char **argv);
