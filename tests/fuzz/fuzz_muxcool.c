@@ -73,7 +73,7 @@ static void check_prefixes(struct span in, enum muxcool_kind kind)
 	struct muxcool_frame f;
 	ssize_t n = muxcool_frame_decode(&f, in, kind);
 
-	for (size_t i = 0; n != 0 && i < in.n && i < MUXCOOL_HEAD_MAX; i++) {
+	for (size_t i = 0; n != 0 && i < in.n && i < MUXCOOL_HEAD_MAX; i += 1 + i / 8) {
 		ssize_t early = muxcool_frame_decode(&f, span_of(in.p, i), kind);
 
 		if (early != 0 && early != n)

@@ -19,7 +19,7 @@ static void check(struct span in, read_fn read, write_fn write)
 
 	if ((got == 0) != r.bad)
 		abort();
-	for (size_t n = 0; n < in.n && got != 0 && n < NETADDR_MAX; n++) {
+	for (size_t n = 0; n < in.n && got != 0 && n < NETADDR_MAX; n += 1 + n / 8) {
 		struct rd part = rd_of(span_of(in.p, n));
 		int early = read(&part, &again);
 

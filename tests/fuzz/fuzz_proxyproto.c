@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (n > (ssize_t)size || n > PROXYPROTO_DECODE_MAX)
 		abort();
-	for (size_t i = 0; n != 0 && i < size && i < 300; i++) {
+	for (size_t i = 0; n != 0 && i < size && i < 300; i += 1 + i / 8) {
 		ssize_t early = proxyproto_decode(&again, span_of(data, i));
 
 		if (early != 0 && early != n)

@@ -18,7 +18,7 @@ static void check_request(struct span in)
 
 	if ((n < 0) != (fault != VLESS_FAULT_NONE) || n > (ssize_t)in.n)
 		abort();
-	for (size_t i = 0; n != 0 && i < in.n && i < VLESS_REQUEST_MAX; i++) {
+	for (size_t i = 0; n != 0 && i < in.n && i < VLESS_REQUEST_MAX; i += 1 + i / 8) {
 		enum vless_fault early_fault = VLESS_FAULT_NONE;
 		ssize_t early = vless_request_decode(&again, span_of(in.p, i), &early_fault);
 
