@@ -94,7 +94,8 @@ class T:
             self.report("skip", name, str(e))
         except (LabError, OSError, subprocess.TimeoutExpired) as e:
             self.save_trace()
-            self.report("fail", name, f"{type(e).__name__ + ': ' if isinstance(e, OSError) else ''}{e}")
+            kind = f"{type(e).__name__}: " if isinstance(e, OSError) else ""
+            self.report("fail", name, kind + str(e))
         else:
             self.report("pass", name)
 

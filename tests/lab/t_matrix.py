@@ -47,7 +47,7 @@ QUIRKS = (
     ("ss2022-*", "*", "[vx]*", "ends", "an end is not passed on before the idle limit"),
     ("ss2022-*", "[vx]*", "[vx]*", "refused", "a failed dial is not passed on either"),
     ("http*", "[vx]*", "*", "banner", "dials only after the client's first bytes"),
-    ("ss-*", "xray", "[vxl]*", "banner", "the silent client's first chunk is empty, an end to others"),
+    ("ss-*", "xray", "[vxl]*", "banner", "its first chunk is empty, which others take for an end"),
 )
 
 

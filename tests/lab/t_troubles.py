@@ -46,7 +46,8 @@ def cause_no_domain_rule(s):
     rules_of(bridge).pop(0)
     broken(s, bridge=bridge)
     s.portal.wait_log("empty worker list")
-    s.bridge.wait_log(r"tcp:reverse\.hellohabr\.com:0.*direct|direct.*tcp:reverse\.hellohabr\.com:0")
+    s.bridge.wait_log(r"tcp:reverse\.hellohabr\.com:0.*direct|"
+                      r"direct.*tcp:reverse\.hellohabr\.com:0")
     s.logged(s.bridge, "no connection to the portal")
     s.warns(bridge, DOMAIN.replace(".", r"\.") + "|bridge")
 
@@ -222,9 +223,11 @@ def vision(s):
         code, out = s.check(portal)
         if code != 0 and "flow" in out:
             raise Skip("garenne has no Vision yet: " + out.strip().split("\n")[0][:150])
-    s7(s, portal=portal,
-       bridge=flow(load("s7/bridge"), lambda c: out_of(c, "outgoing")["settings"]["vnext"][0]["users"]),
-       client=flow(load("s7/client"), lambda c: out_of(c, "vps")["settings"]["vnext"][0]["users"]))
+
+    def dialling(tag):
+        return lambda c: out_of(c, tag)["settings"]["vnext"][0]["users"]
+    s7(s, portal=portal, bridge=flow(load("s7/bridge"), dialling("outgoing")),
+       client=flow(load("s7/client"), dialling("vps")))
     s.page()
 
 

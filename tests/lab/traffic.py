@@ -640,7 +640,8 @@ def check_udp(via, host, port, total=16 * MIB, sizes=(1400, 1200, 1400, 512, 140
         while back < total:
             while sent < total and len(out) < (window if back else 1):
                 n = sizes[k % len(sizes)]
-                data = struct.pack("!I", k)[-min(4, n):] + bytes(pattern("up", k * 7, max(0, n - 4)))
+                data = struct.pack("!I", k)[-min(4, n):]
+                data += bytes(pattern("up", k * 7, max(0, n - 4)))
                 # A datagram of one byte has no room for its number; it is let go.
                 if n >= 4:
                     out[k] = data
