@@ -109,12 +109,12 @@ static size_t roll(struct balancer *b, size_t n)
 	return (size_t)((z >> 32) * n >> 32);
 }
 
-static bool is_selected(const struct balancer *b, const struct balance_member *m)
+bool balancer_selects(const struct balancer *b, const char *tag)
 {
 	const struct conf_strs *list = &b->conf->selectors;
 
 	for (size_t i = 0; i < list->n; i++)
-		if (strncmp(m->tag, list->v[i], strlen(list->v[i])) == 0)
+		if (strncmp(tag, list->v[i], strlen(list->v[i])) == 0)
 			return true;
 	return false;
 }
@@ -131,7 +131,7 @@ static uint32_t health_of(const struct balance_member *m)
 
 static bool is_candidate(const struct balancer *b, const struct balance_member *m, bool dead_too)
 {
-	return (dead_too || health_of(m) != OBSERVE_DEAD) && is_selected(b, m);
+	return (dead_too || health_of(m) != OBSERVE_DEAD) && balancer_selects(b, m->tag);
 }
 
 /* One of the candidates, or NULL when there is none. Health may change while we look. */
@@ -169,7 +169,7 @@ static const char *pick_fastest(const struct balancer *b, const struct balance_m
 	for (size_t i = 0; i < n; i++) {
 		uint32_t us;
 
-		if (health_of(&m[i]) != OBSERVE_ALIVE || !is_selected(b, &m[i]))
+		if (health_of(&m[i]) != OBSERVE_ALIVE || !balancer_selects(b, m[i].tag))
 			continue;
 		us = atomic_load_explicit(&m[i].stats->delay_us, memory_order_relaxed);
 		if (!best || us < best_us) {
@@ -233,7 +233,7 @@ static bool load_of(const struct balancer *b, const struct balance_member *m, st
 	const struct observe_stats *s = m->stats;
 	uint32_t deviation;
 
-	if (health_of(m) != OBSERVE_ALIVE || !is_selected(b, m))
+	if (health_of(m) != OBSERVE_ALIVE || !balancer_selects(b, m->tag))
 		return false;
 	out->tag = m->tag;
 	out->delay_us = atomic_load_explicit(&s->delay_us, memory_order_relaxed);

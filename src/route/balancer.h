@@ -42,6 +42,8 @@ struct balancer *balancer_new(const struct conf_balancer *conf, uint64_t seed,
 void balancer_free(struct balancer *b);
 const struct conf_balancer *balancer_conf(const struct balancer *b);
 
+/** True when an outbound of that tag is a candidate: others need not be among the members. */
+bool balancer_selects(const struct balancer *b, const char *tag);
 /**
  * The tag to use: that of a member, or the fallback tag; NULL when nothing can
  * be chosen, which is to be treated as if no rule had matched. @m is sorted by

@@ -161,6 +161,10 @@ static void several_selectors(void **state)
 	reset();
 	conf.selectors = STRS("z", "out-b", "out-");
 	b = make(&conf);
+	assert_true(balancer_selects(b, "out-"));
+	assert_true(balancer_selects(b, "zebra"));
+	assert_false(balancer_selects(b, "out"));
+	assert_false(balancer_selects(b, "Out-a"));
 	for (int i = 0; i < 10; i++)
 		assert_string_equal(balancer_pick(b, members, 5), members[i % 5].tag);
 	balancer_free(b);
