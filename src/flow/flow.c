@@ -114,8 +114,8 @@ void flow_connected(struct flow *f, struct stream *out, bool out_half_close)
 	const struct conf_policy *p = conf_policy(f->core->conf, f->level);
 	struct relay_limits limits = {
 		.idle = ms_of(p->conn_idle_s),
-		.up_only = ms_of(out_half_close ? p->conn_idle_s : p->uplink_only_s),
-		.down_only = ms_of(f->in_ends_whole ? p->downlink_only_s : p->conn_idle_s),
+		.up_only = ms_of(p->uplink_only_s),
+		.down_only = ms_of(p->downlink_only_s),
 		.a_half_close = f->in_half_close,
 		.b_half_close = out_half_close,
 	};

@@ -87,8 +87,7 @@ struct flow {
 	struct stream *in;	/* TCP */
 	struct dgram *in_dgram; /* UDP */
 	struct bufq early;	/* bytes of f->in already read */
-	bool in_half_close;	/* f->in can be told that the far side finished sending */
-	bool in_ends_whole;	/* the end of f->in is the end of both directions */
+	bool in_half_close;	/* the client understands half-close, as far as f->in can carry it */
 	struct flow_hook *hook; /* NULL: none */
 	struct flow_taker *taker; /* then there is neither in nor in_dgram */
 	bool registers;		/* a carrier of VLESS reverse, not a visitor */
@@ -119,7 +118,7 @@ struct flow *flow_new(struct core *c, struct loop *l, unsigned net);
 void flow_dispatch(struct flow *f);
 /**
  * The outbound has @out ready: verdict, then relay. Takes @out. @out_half_close: the far side
- * can be told that the inbound finished. On the flow's own loop.
+ * understands half-close, as far as @out can carry it. On the flow's own loop.
  */
 void flow_connected(struct flow *f, struct stream *out, bool out_half_close);
 /** The same for UDP. */

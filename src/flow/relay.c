@@ -54,9 +54,9 @@ static void set_wants(struct relay *r)
 
 static uint32_t idle_limit(const struct relay *r)
 {
-	if (r->up.eof)
+	if (r->up.eof && !(r->up.told && r->limits.a_half_close))
 		return r->limits.down_only;
-	if (r->down.eof)
+	if (r->down.eof && !(r->down.told && r->limits.b_half_close))
 		return r->limits.up_only;
 	return r->limits.idle;
 }
@@ -101,8 +101,10 @@ static void pump_finish(struct pump *p, bool to_half_close)
 	if (!p->eof || p->done || pump_blocked(p))
 		return;
 	p->done = true;
-	if (to_half_close && !p->whole && stream_can_half_close(p->to))
+	if (to_half_close && !p->whole && stream_can_half_close(p->to)) {
 		stream_shutdown(p->to);
+		p->told = true;
+	}
 }
 
 static ssize_t pump_write(struct pump *p)

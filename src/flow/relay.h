@@ -14,12 +14,17 @@
 
 #include "net/stream.h"
 
-/* Milliseconds without a byte after which the relay ends; 0 never. */
+/*
+ * Milliseconds without a byte after which the relay ends; 0 never. A direction that has ended
+ * properly (the other side was told, and may well go on answering) leaves the flow its full
+ * idle time. Where the end could not be told, or where the peer's end of sending is all that it
+ * ever says, silence is how the flow ends, and the shorter limits hold.
+ */
 struct relay_limits {
-	uint32_t idle;	    /* while both directions are open */
+	uint32_t idle;
 	uint32_t up_only;   /* after the second stream (b) finished sending */
 	uint32_t down_only; /* after the first stream (a) finished sending */
-	bool a_half_close;  /* a can be told that b has finished: else wait for the other direction */
+	bool a_half_close;  /* a and b understand half-close, saying and hearing it */
 	bool b_half_close;
 };
 
@@ -40,7 +45,8 @@ struct pump {
 	struct splice_pipe *pipe; /* borrowed while it holds bytes */
 	uint64_t bytes;		  /* written to @to */
 	bool eof;		  /* @from has finished */
-	bool done;		  /* and @to has been told */
+	bool done;		  /* and all of it was passed on */
+	bool told;		  /* and so was the end */
 	bool whole;		  /* the end of @from was the end of both directions */
 };
 

@@ -217,7 +217,6 @@ static void on_done(struct intake_user *u, struct intake *k, struct stream *belo
 		f->level = user->level;
 		f->target = c->target;
 		f->in = s;
-		f->in_ends_whole = true;
 		flow_dispatch(f);
 	}
 	conn_free(c, l);

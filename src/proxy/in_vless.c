@@ -142,8 +142,7 @@ static void to_flow(struct vless_conn *c, struct flow *f, struct stream *s)
 	f->vless_route = vless_route(&c->req.id);
 	f->target = c->req.target;
 	f->in = s;
-	f->in_half_close = true; /* if the stream can */
-	f->in_ends_whole = !c->peer_ours;
+	f->in_half_close = c->peer_ours;
 }
 
 static void serve_udp(struct flow *f)

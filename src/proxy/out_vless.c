@@ -140,7 +140,7 @@ static void connected(struct out_vless *v, struct flow *f, struct stream *s)
 		return;
 	}
 	if (f->net == CONF_TCP) {
-		flow_connected(f, s, true);
+		flow_connected(f, s, stream_can_half_close(s));
 		return;
 	}
 	d = command == VLESS_MUX ? xudp_new(f, s) : vless_packets_new(s);

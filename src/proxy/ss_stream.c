@@ -304,13 +304,6 @@ static const char *ss_why(struct stream *s)
 	return x->why ? x->why : stream_why(x->below);
 }
 
-/* Stock peers take the end of one direction for the end of both. */
-static bool ss_half(struct stream *s)
-{
-	(void)s;
-	return false;
-}
-
 static const struct stream_ops ss_ops = {
 	.name = "shadowsocks",
 	.read = ss_read,
@@ -320,7 +313,6 @@ static const struct stream_ops ss_ops = {
 	.close = ss_close,
 	.move = ss_move,
 	.why = ss_why,
-	.can_half_close = ss_half,
 };
 
 static struct ss_stream *make(struct stream *below, const struct ss_method *m)
