@@ -1,19 +1,27 @@
 #include "app/kinds.h"
 
 #include "base/log.h"
+#include "proxy/in_http.h"
+#include "proxy/in_socks.h"
 #include "proxy/in_ss.h"
 #include "proxy/in_vless.h"
 #include "proxy/out_blackhole.h"
+#include "proxy/out_freedom.h"
 #include "proxy/out_mux.h"
 #include "proxy/out_ss.h"
 #include "proxy/out_vless.h"
 
-static struct inbound *(*const inbounds[CONF_IN_SHADOWSOCKS + 1])(struct core *c, const struct conf_inbound *conf) = {
+static struct inbound *(*const inbounds[CONF_IN_SHADOWSOCKS + 1])(struct core *c,
+							       const struct conf_inbound *conf) = {
+	[CONF_IN_HTTP] = in_http_new,
+	[CONF_IN_SOCKS] = in_socks_new,
 	[CONF_IN_VLESS] = in_vless_new,
 	[CONF_IN_SHADOWSOCKS] = in_ss_new,
 };
 
-static struct outbound *(*const outbounds[CONF_OUT_LOOPBACK + 1])(struct core *c, const struct conf_outbound *conf) = {
+static struct outbound *(*const outbounds[CONF_OUT_LOOPBACK + 1])(struct core *c,
+							      const struct conf_outbound *conf) = {
+	[CONF_OUT_FREEDOM] = out_freedom_new,
 	[CONF_OUT_BLACKHOLE] = out_blackhole_new,
 	[CONF_OUT_VLESS] = out_vless_new,
 	[CONF_OUT_SHADOWSOCKS] = out_ss_new,
