@@ -7,7 +7,9 @@
 #include "proxy/in_vless.h"
 #include "proxy/out_blackhole.h"
 #include "proxy/out_freedom.h"
+#include "proxy/out_http.h"
 #include "proxy/out_mux.h"
+#include "proxy/out_socks.h"
 #include "proxy/out_ss.h"
 #include "proxy/out_vless.h"
 
@@ -21,6 +23,8 @@ static struct inbound *(*const inbounds[CONF_IN_SHADOWSOCKS + 1])(struct core *c
 
 static struct outbound *(*const outbounds[CONF_OUT_LOOPBACK + 1])(struct core *c,
 							      const struct conf_outbound *conf) = {
+	[CONF_OUT_HTTP] = out_http_new,
+	[CONF_OUT_SOCKS] = out_socks_new,
 	[CONF_OUT_FREEDOM] = out_freedom_new,
 	[CONF_OUT_BLACKHOLE] = out_blackhole_new,
 	[CONF_OUT_VLESS] = out_vless_new,

@@ -8,94 +8,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "guest.h"
 #include "proto/proxyproto.h"
 #include "proxy/out_freedom.h"
-#include "rig.h"
-
-/* An inbound of one flow. */
-struct guest {
-	struct flow_hook hook;
-	int verdict, verdicts, ended;
-	int fd; /* of its client */
-	struct dgram d;
-	struct addr from; /* of the last answer */
-	char got[64];
-	size_t got_n;
-};
-
-static void on_verdict(struct flow_hook *h, struct flow *f, int err)
-{
-	struct guest *g = container_of(h, struct guest, hook);
-
-	(void)f;
-	g->verdict = err;
-	g->verdicts++;
-}
-
-static void on_ended(struct flow_hook *h, struct flow *f)
-{
-	(void)f;
-	container_of(h, struct guest, hook)->ended++;
-}
-
-static void guest_send(struct dgram *d, const struct addr *from, struct buf *pkt)
-{
-	struct guest *g = container_of(d, struct guest, d);
-
-	g->from = *from;
-	g->got_n = pkt->len;
-	memcpy(g->got, pkt->data, pkt->len < sizeof(g->got) ? pkt->len : sizeof(g->got));
-	buf_free(pkt);
-}
-
-static void guest_close(struct dgram *d, int err)
-{
-	(void)d;
-	(void)err;
-}
-
-static const struct dgram_ops guest_ops = {
-	.name = "guest", .send = guest_send, .close = guest_close};
 
 static void begin(struct rig *r, const struct conf_out_freedom *conf)
 {
 	rig_begin(r);
 	r->out_conf[0].freedom = *conf;
 	assert_true(rig_add_out(r, out_freedom_new(&r->core, &r->out_conf[0])));
-}
-
-static struct flow *visit(struct rig *r, struct guest *g, unsigned net, const struct addr *to)
-{
-	struct flow *f = flow_new(&r->core, r->l, net);
-
-	memset(g, 0, sizeof(*g));
-	g->hook = (struct flow_hook){on_verdict, on_ended};
-	g->fd = -1;
-	f->hook = &g->hook;
-	f->source = r->info.source;
-	f->local = r->info.local;
-	f->target = *to;
-	f->in_half_close = true;
-	if (net == CONF_TCP) {
-		f->in = turn_pair(r->l, &g->fd);
-	} else {
-		dgram_init(&g->d, &guest_ops, r->l);
-		f->in_dgram = &g->d;
-	}
-	return f;
-}
-
-static void leave(struct rig *r, struct guest *g)
-{
-	if (g->fd >= 0)
-		close(g->fd);
-	if (g->ended == 0 && g->fd >= 0)
-		turn_until(r->l, g->ended);
-}
-
-static void put(struct guest *g, const struct addr *to, const char *text)
-{
-	dgram_deliver(&g->d, to, buf_copy(span_str(text)));
 }
 
 static struct addr addr_of(const struct ipport *p)
@@ -124,14 +45,14 @@ static void test_tcp_and_names(void **state)
 	begin(&r, &conf);
 	lfd = rig_target(SOCK_STREAM, &at);
 	addr_set_host(&to, span_str("localhost"), at.port);
-	flow_dispatch(visit(&r, &g, CONF_TCP, &to));
+	flow_dispatch(guest_visit(&r, &g, CONF_TCP, &to));
 	t = rig_accept(&r, lfd);
 	turn_until(r.l, g.verdicts);
 	assert_int_equal(g.verdict, 0);
 	assert_true(rig_write(g.fd, "hello", 5));
 	hear(&r, t, "hello");
 	close(t);
-	leave(&r, &g);
+	guest_leave(&r, &g);
 	close(lfd);
 	assert_int_equal(rig_end(&r), 0);
 }
@@ -148,11 +69,11 @@ static void test_refusal_is_told_as_it_is(void **state)
 	begin(&r, &conf);
 	close(rig_target(SOCK_STREAM, &at));
 	to = addr_of(&at);
-	flow_dispatch(visit(&r, &g, CONF_TCP, &to));
+	flow_dispatch(guest_visit(&r, &g, CONF_TCP, &to));
 	turn_until(r.l, g.ended);
 	assert_int_equal(g.verdict, -ERR_REFUSED);
 	assert_true(turn_ends(r.l, g.fd));
-	leave(&r, &g);
+	guest_leave(&r, &g);
 	assert_int_equal(rig_end(&r), 0);
 }
 
@@ -180,10 +101,10 @@ static void test_redirect(void **state)
 		if (i == 2)
 			conf.redirect.port = 0;
 		begin(&r, &conf);
-		flow_dispatch(visit(&r, &g, CONF_TCP, &to));
+		flow_dispatch(guest_visit(&r, &g, CONF_TCP, &to));
 		t = rig_accept(&r, lfd);
 		close(t);
-		leave(&r, &g);
+		guest_leave(&r, &g);
 		assert_int_equal(rig_end(&r), 0);
 	}
 	close(lfd);
@@ -205,18 +126,18 @@ static void test_proxy_headers(void **state)
 	begin(&r, &conf);
 	lfd = rig_target(SOCK_STREAM, &at);
 	to = addr_of(&at);
-	flow_dispatch(visit(&r, &g, CONF_TCP, &to));
+	flow_dispatch(guest_visit(&r, &g, CONF_TCP, &to));
 	t = rig_accept(&r, lfd);
 	assert_true(rig_write(g.fd, "data", 4));
 	snprintf(text, sizeof(text), "PROXY TCP4 127.0.0.1 127.0.0.1 50000 %u\r\ndata", at.port);
 	hear(&r, t, text);
 	close(t);
-	leave(&r, &g);
+	guest_leave(&r, &g);
 	assert_int_equal(rig_end(&r), 0);
 
 	conf.proxy_protocol = 2;
 	begin(&r, &conf);
-	flow_dispatch(visit(&r, &g, CONF_TCP, &to));
+	flow_dispatch(guest_visit(&r, &g, CONF_TCP, &to));
 	t = rig_accept(&r, lfd);
 	assert_int_equal(turn_read(r.l, t, got, 28), 28);
 	assert_int_equal(proxyproto_decode(&p, span_of(got, 28)), 28);
@@ -224,7 +145,7 @@ static void test_proxy_headers(void **state)
 	assert_int_equal(p.source.port, 50000);
 	assert_true(ipport_eq(&p.target, &at));
 	close(t);
-	leave(&r, &g);
+	guest_leave(&r, &g);
 	close(lfd);
 	assert_int_equal(rig_end(&r), 0);
 }
@@ -246,7 +167,7 @@ static void test_swallowing(void **state)
 	begin(&r, &conf);
 	lfd = rig_target(SOCK_STREAM, &at);
 	addr_set_host(&to, span_str("localhost"), at.port);
-	f = visit(&r, &g, CONF_TCP, &to);
+	f = guest_visit(&r, &g, CONF_TCP, &to);
 	f->origin = FLOW_FROM_SERVER;
 	flow_dispatch(f);
 	for (size_t n = 0; n < sizeof(big);) {
@@ -257,11 +178,11 @@ static void test_swallowing(void **state)
 		turn_once(r.l);
 	}
 	assert_int_equal(g.verdicts, 0);
-	leave(&r, &g);
+	guest_leave(&r, &g);
 	assert_int_equal(g.verdict, -ERR_BLOCKED);
 	assert_int_equal(accept4(lfd, NULL, NULL, SOCK_NONBLOCK), -1);
 	/* Given up while it is swallowed. */
-	f = visit(&r, &g, CONF_TCP, &to);
+	f = guest_visit(&r, &g, CONF_TCP, &to);
 	f->origin = FLOW_FROM_REVERSE;
 	flow_dispatch(f);
 	turn_idle(r.l);
@@ -272,7 +193,7 @@ static void test_swallowing(void **state)
 	conf.final_rules = &quick;
 	conf.n_final_rules = 1;
 	begin(&r, &conf);
-	flow_dispatch(visit(&r, &g, CONF_TCP, &to));
+	flow_dispatch(guest_visit(&r, &g, CONF_TCP, &to));
 	turn_until(r.l, g.ended);
 	assert_int_equal(g.verdict, -ERR_BLOCKED);
 	close(g.fd);
@@ -291,7 +212,7 @@ static void test_giving_up_while_dialling(void **state)
 	(void)state;
 	begin(&r, &conf);
 	addr_set_host(&to, span_str("127.0.0.1"), 9);
-	f = visit(&r, &g, CONF_TCP, &to);
+	f = guest_visit(&r, &g, CONF_TCP, &to);
 	flow_dispatch(f);
 	flow_abort(f, -ERR_CLOSED);
 	close(g.fd);
@@ -314,10 +235,10 @@ static void test_udp(void **state)
 	t2 = rig_target(SOCK_DGRAM, &at2);
 	to1 = addr_of(&at1);
 	addr_set_host(&to2, span_str("localhost"), at2.port);
-	flow_dispatch(visit(&r, &g, CONF_UDP, &to1));
-	put(&g, &to1, "one");
+	flow_dispatch(guest_visit(&r, &g, CONF_UDP, &to1));
+	guest_put(&g, &to1, "one");
 	assert_int_equal(rig_recv(&r, t1, got, sizeof(got), &from), 3);
-	put(&g, &to2, "two");
+	guest_put(&g, &to2, "two");
 	assert_int_equal(rig_recv(&r, t2, got, sizeof(got), &from2), 3);
 	assert_true(ipport_eq(&from, &from2));
 	assert_true(rig_sendto(t2, "answer", 6, &from));
@@ -350,9 +271,9 @@ static void test_udp_blocked(void **state)
 	t = rig_target(SOCK_DGRAM, &at);
 	to = addr_of(&at);
 	addr_set_host(&bad, span_str("127.0.0.1"), 7);
-	flow_dispatch(visit(&r, &g, CONF_UDP, &bad));
-	put(&g, &bad, "lost");
-	put(&g, &to, "through");
+	flow_dispatch(guest_visit(&r, &g, CONF_UDP, &bad));
+	guest_put(&g, &bad, "lost");
+	guest_put(&g, &to, "through");
 	assert_int_equal(rig_recv(&r, t, got, sizeof(got), &from), 7);
 	close(t);
 	assert_int_equal(rig_end(&r), 0);
@@ -381,9 +302,9 @@ static void test_udp_redirect_header_and_noises(void **state)
 	conf.redirect = addr_of(&at);
 	begin(&r, &conf);
 	addr_set_host(&to, span_str("192.0.2.7"), 4000);
-	flow_dispatch(visit(&r, &g, CONF_UDP, &to));
-	put(&g, &to, "first");
-	put(&g, &to, "second");
+	flow_dispatch(guest_visit(&r, &g, CONF_UDP, &to));
+	guest_put(&g, &to, "first");
+	guest_put(&g, &to, "second");
 	assert_int_equal(rig_recv(&r, t, got, sizeof(got), &from), 5);
 	assert_memory_equal(got, "noise", 5);
 	assert_int_equal(rig_recv(&r, t, got, sizeof(got), &from), 7);
