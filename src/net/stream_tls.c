@@ -41,7 +41,7 @@ static unsigned level(const struct stream_tls *t)
 
 	if (!bufq_empty(&t->plain) || (!bufq_empty(&t->in) && !t->stuck) || t->read_end)
 		events |= STREAM_READ;
-	if ((bufq_empty(&t->out) && !t->shut) || t->write_end)
+	if (t->write_end) /* else it is for the lower stream to say when there is room */
 		events |= STREAM_WRITE;
 	return events;
 }
@@ -263,7 +263,7 @@ static void update_below(struct stream_tls *t)
 
 	if ((t->s.wanted & STREAM_READ) && !(level(t) & STREAM_READ))
 		want |= STREAM_READ;
-	if (!bufq_empty(&t->out))
+	if (!bufq_empty(&t->out) || ((t->s.wanted & STREAM_WRITE) && !t->shut && !t->write_end))
 		want |= STREAM_WRITE;
 	stream_want(t->lower, want);
 }
@@ -327,7 +327,7 @@ static void on_below(struct stream_user *u, struct stream *lower, unsigned event
 			stream_close(release(t), err);
 			return;
 		}
-		if (level(t) & STREAM_WRITE)
+		if (bufq_empty(&t->out))
 			up |= STREAM_WRITE;
 	}
 	stream_deliver(&t->s, up);
