@@ -270,6 +270,9 @@ static int build_client(struct tls_ctx *x, char *why)
 		if (!x->sessions)
 			return complain(why, "out of memory", "");
 	}
+	if (c->fingerprint && *c->fingerprint && strcmp(c->fingerprint, "unsafe") != 0)
+		log_info("tls", "fingerprint \"%s\": the client hello is OpenSSL's all the same",
+			 c->fingerprint);
 	if (c->allow_insecure && c->n_pins == 0)
 		log_warn("tls", "allowInsecure is set: ANYBODY ON THE WAY CAN READ AND CHANGE THE "
 				"TRAFFIC; use pinnedPeerCertSha256 instead");
