@@ -9,6 +9,9 @@ static const struct command *const commands[] = {
 	&cmd_check,
 	&cmd_uuid,
 	&cmd_x25519,
+	&cmd_tls_cert,
+	&cmd_tls_hash,
+	&cmd_tls_ping,
 	&cmd_version,
 };
 
