@@ -7,6 +7,7 @@
 static const struct command *const commands[] = {
 	&cmd_run,
 	&cmd_check,
+	&cmd_convert,
 	&cmd_uuid,
 	&cmd_x25519,
 	&cmd_tls_cert,

@@ -4,18 +4,8 @@
 #include "app/cli.h"
 #include "app/opts.h"
 #include "base/uuid.h"
-#include "crypto/rand.h"
+#include "crypto/uuid4.h"
 #include "crypto/uuid5.h"
-
-/* Version 4, variant 1 (RFC 9562, section 5.4). */
-static int make_random(struct uuid *u)
-{
-	int err = rand_bytes(u->b, sizeof(u->b));
-
-	u->b[6] = (uint8_t)((u->b[6] & 0x0f) | 0x40);
-	u->b[8] = (uint8_t)((u->b[8] & 0x3f) | 0x80);
-	return err;
-}
 
 static int run(int argc, char **argv)
 {
@@ -28,7 +18,7 @@ static int run(int argc, char **argv)
 	if (code)
 		return code;
 	if (*text == 0) {
-		if (make_random(&u) != 0) {
+		if (uuid4_make(&u) != 0) {
 			fprintf(stderr, "garenne uuid: no random numbers\n");
 			return EXIT_FAILED;
 		}
