@@ -9,6 +9,7 @@ struct stream_front {
 	struct stream_user on_below;
 	struct stream *below;
 	struct bufq front;
+	bool *gone; /* set while the user is called: it may move or close the stream */
 };
 
 static struct stream_front *of(struct stream *s)
@@ -32,10 +33,16 @@ static void on_kick(struct defer *d)
 	struct stream_front *f = container_of(container_of(d, struct stream, kick),
 					      struct stream_front, s);
 
-	if (!bufq_empty(&f->front))
-		stream_deliver(&f->s, STREAM_READ);
-	if (f->s.user)
-		set_below(f);
+	bool gone = false;
+
+	if (bufq_empty(&f->front))
+		return;
+	f->gone = &gone;
+	stream_deliver(&f->s, STREAM_READ);
+	if (gone)
+		return; /* perhaps another loop's already */
+	f->gone = NULL;
+	set_below(f);
 }
 
 static void on_below_event(struct stream_user *u, struct stream *below, unsigned events)
@@ -53,7 +60,7 @@ static ssize_t front_read(struct stream *s, struct bufq *into, size_t max)
 		return stream_read(f->below, into, max);
 	n = (ssize_t)bufq_move(into, &f->front, max);
 	set_below(f);
-	return n;
+	return n || max == 0 ? n : -ERR_NOMEM;
 }
 
 static ssize_t front_write(struct stream *s, struct bufq *from)
@@ -77,10 +84,18 @@ static void front_destroy(struct garbage *g)
 	free(container_of(container_of(g, struct stream, garbage), struct stream_front, s));
 }
 
+static void leave(struct stream_front *f)
+{
+	if (f->gone)
+		*f->gone = true;
+	f->gone = NULL;
+}
+
 static struct stream *release(struct stream_front *f)
 {
 	struct stream *below = f->below;
 
+	leave(f);
 	bufq_clear(&f->front);
 	stream_want(below, 0);
 	stream_attach(below, NULL);
@@ -104,9 +119,15 @@ static int front_move(struct stream *s, struct loop *to)
 
 	if (err)
 		return err;
+	leave(of(s));
 	s->wanted = 0;
 	stream_rehome(s, to);
 	return 0;
+}
+
+static bool front_can_half_close(struct stream *s)
+{
+	return stream_can_half_close(of(s)->below);
 }
 
 static const char *front_why(struct stream *s)
@@ -124,6 +145,7 @@ static const struct stream_ops front_ops = {
 	.unwrap = front_unwrap,
 	.move = front_move,
 	.why = front_why,
+	.can_half_close = front_can_half_close,
 };
 
 struct stream *stream_front_new(struct stream *below, struct bufq *front)

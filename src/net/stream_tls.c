@@ -16,6 +16,7 @@ struct stream_tls {
 	struct timer linger; /* with @orphan: while closing */
 	struct orphan orphan;
 	const char *why;
+	bool *gone; /* set while the user is called: it may move or close the stream */
 	int read_end, write_end; /* 0, or what read and write say from now on */
 	bool single, raw_read, raw_write;
 	bool shut;	 /* nothing more to send but @out */
@@ -53,13 +54,32 @@ static void rearm(struct stream_tls *t)
 		defer_ask(&t->s.kick);
 }
 
+static void leave(struct stream_tls *t)
+{
+	if (t->gone)
+		*t->gone = true;
+	t->gone = NULL;
+}
+
+/* Calls the user. False when @t is no longer this loop's afterwards, nor to be touched. */
+static bool deliver(struct stream_tls *t, unsigned events)
+{
+	bool gone = false;
+
+	t->gone = &gone;
+	stream_deliver(&t->s, events);
+	if (gone)
+		return false;
+	t->gone = NULL;
+	return true;
+}
+
 static void on_kick(struct defer *d)
 {
 	struct stream_tls *t = container_of(container_of(d, struct stream, kick),
 					    struct stream_tls, s);
 
-	stream_deliver(&t->s, level(t));
-	if (t->s.user)
+	if (deliver(t, level(t)))
 		rearm(t);
 }
 
@@ -291,6 +311,7 @@ static struct stream *release(struct stream_tls *t)
 {
 	struct stream *lower = t->lower;
 
+	leave(t);
 	timer_stop(&t->linger);
 	loop_disown(&t->orphan);
 	bufq_clear(&t->in);
@@ -330,8 +351,7 @@ static void on_below(struct stream_user *u, struct stream *lower, unsigned event
 		if (bufq_empty(&t->out))
 			up |= STREAM_WRITE;
 	}
-	stream_deliver(&t->s, up);
-	if (t->s.user) {
+	if (deliver(t, up)) {
 		update_below(t);
 		rearm(t);
 	}
@@ -360,6 +380,7 @@ static void tls_close(struct stream *s, int err)
 		stream_close(release(t), err);
 		return;
 	}
+	leave(t);
 	t->closing = true;
 	s->user = NULL;
 	s->wanted = 0;
@@ -389,6 +410,7 @@ static int tls_move(struct stream *s, struct loop *to)
 
 	if (err)
 		return err;
+	leave(t);
 	s->wanted = 0;
 	stream_rehome(s, to);
 	t->linger.loop = to;

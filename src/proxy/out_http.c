@@ -6,9 +6,9 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "crypto/secret.h"
+#include "net/stream_front.h"
 #include "proto/httpproxy.h"
 #include "proxy/client.h"
-#include "proxy/stream_front.h"
 
 struct out_http {
 	struct outbound o;

@@ -6,11 +6,11 @@
 #include "crypto/secret.h"
 #include "flow/via.h"
 #include "net/sock.h"
+#include "net/stream_front.h"
 #include "net/stream_tcp.h"
 #include "proto/socks.h"
 #include "proxy/client.h"
 #include "proxy/socks_relay.h"
-#include "proxy/stream_front.h"
 
 struct out_socks {
 	struct outbound o;
