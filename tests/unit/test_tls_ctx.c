@@ -1,6 +1,8 @@
 /* tlsSettings: which certificate, which protocol, whom to believe, and files that change. */
 #include "tls_kit.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 
 #include "net/tls_cert.h"
@@ -430,6 +432,85 @@ static void hot_reload(void **state)
 	free(log_path);
 }
 
+/* ---- one context, several threads ---- */
+
+enum { THREADS = 3, ROUNDS = 60 };
+
+struct worker {
+	pthread_t thread;
+	struct tls_ctx *client, *server;
+	atomic_uint *left; /* workers that still shake hands */
+	unsigned failed;
+};
+
+static void *shake_hands(void *arg)
+{
+	struct worker *w = arg;
+	struct loop *l = loop_new(0);
+
+	for (int i = 0; i < ROUNDS; i++) {
+		struct kit_end c, s;
+
+		meet(l, w->client, w->server, "a.test", &c, &s);
+		w->failed += c.err || s.err;
+		c.to_send = s.to_send = 100;
+		if (c.s && s.s) {
+			kit_end_wants(&c);
+			kit_end_wants(&s);
+			kit_until(l, c.received == 100 && s.received == 100);
+		}
+		w->failed += c.wrong + s.wrong;
+		part(&c, &s);
+	}
+	loop_free(l);
+	buf_thread_exit();
+	atomic_fetch_sub(w->left, 1);
+	return NULL;
+}
+
+/* No handshake fails while the certificate is replaced over and over. */
+static void reload_under_load(void **state)
+{
+	char *cert_path = path_of("load.pem"), *key_path = path_of("loadkey.pem");
+	struct conf_cert inl = {.usage = CONF_CERT_SERVE,
+				.cert_file = cert_path,
+				.key_file = key_path,
+				.cert_pem = "",
+				.key_pem = ""};
+	struct conf_tls sc = server_conf(&inl, 1), cc = kit_conf();
+	char why[TLS_CTX_WHY_MAX];
+	struct worker w[THREADS];
+	struct tls_ctx *server, *client;
+	atomic_uint left = THREADS;
+	bool odd = false;
+
+	(void)state;
+	cc.allow_insecure = true;
+	write_file(cert_path, plain_a.cert_pem);
+	write_file(key_path, plain_a.key_pem);
+	server = tls_ctx_new_server(&sc, why);
+	client = tls_ctx_new_client(&cc, why);
+	for (int i = 0; i < THREADS; i++) {
+		w[i] = (struct worker){.client = client, .server = server, .left = &left};
+		assert_int_equal(pthread_create(&w[i].thread, NULL, shake_hands, &w[i]), 0);
+	}
+	while (atomic_load(&left) > 0) {
+		odd = !odd;
+		write_file(cert_path, odd ? plain_c.cert_pem : plain_a.cert_pem);
+		tls_ctx_reload(server); /* does not fit the key: refused */
+		write_file(key_path, odd ? plain_c.key_pem : plain_a.key_pem);
+		assert_int_equal(tls_ctx_reload(server), 1);
+	}
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(w[i].thread, NULL);
+		assert_int_equal(w[i].failed, 0);
+	}
+	tls_ctx_free(server);
+	tls_ctx_free(client);
+	free(cert_path);
+	free(key_path);
+}
+
 static void reload_from_a_timer(void **state)
 {
 	struct conf_cert inl = kit_conf_cert(&wild, CONF_CERT_SERVE);
@@ -809,6 +890,7 @@ int main(void)
 		cmocka_unit_test(choosing),
 		cmocka_unit_test(shown_certificates),
 		cmocka_unit_test(hot_reload),
+		cmocka_unit_test(reload_under_load),
 		cmocka_unit_test(reload_from_a_timer),
 		cmocka_unit_test(load_errors),
 		cmocka_unit_test(odd_files),
