@@ -10,6 +10,7 @@
 #include "flow/sniffer.h"
 #include "net/resolve.h"
 #include "proto/muxcool.h"
+#include "route/procinfo.h"
 #include "route/router.h"
 
 enum {
@@ -107,17 +108,15 @@ static int by_tag(const void *a, const void *b)
 	return strcmp(x->tag, y->tag);
 }
 
-static struct outbound *balanced(struct flow *f, struct balancer *b)
+static const char *balanced(const struct core *c, struct balancer *b)
 {
-	struct core *c = f->core;
 	struct balance_member m[MEMBERS_MAX];
 	size_t n = 0;
-	const char *tag;
 
 	for (size_t i = 0; i < c->n_outbounds && n < MEMBERS_MAX; i++) {
 		struct outbound *o = c->outbounds[i];
 
-		if (!*o->tag)
+		if (!balancer_selects(b, o->tag))
 			continue;
 		m[n++] = (struct balance_member){
 			.tag = o->tag,
@@ -126,8 +125,7 @@ static struct outbound *balanced(struct flow *f, struct balancer *b)
 		};
 	}
 	qsort(m, n, sizeof(m[0]), by_tag);
-	tag = balancer_pick(b, m, n);
-	return tag ? core_outbound(c, tag) : NULL;
+	return balancer_pick(b, m, n);
 }
 
 static void default_route(struct flow *f)
@@ -140,33 +138,59 @@ static void default_route(struct flow *f)
 	open_flow(f);
 }
 
-static void picked(struct flow *f, const struct route_pick *p)
+/* A tag that names nothing must not become the default: a typo in "block" would let all out. */
+static void open_by_tag(struct flow *f, const char *tag)
 {
-	f->rule = p->verdict == ROUTE_RULE ? p->rule : NULL;
-	if (p->verdict == ROUTE_NONE) {
-		default_route(f);
-		return;
-	}
-	if (p->balancer) {
-		f->out = balanced(f, p->balancer);
-		if (f->out)
-			open_flow(f);
-		else
-			default_route(f);
-		return;
-	}
-	f->out = core_outbound(f->core, p->outbound_tag);
+	f->out = core_outbound(f->core, tag);
 	if (f->out) {
 		open_flow(f);
 		return;
 	}
-	log_line(LOG_WARN, f->id, "dispatch", "non existing outTag: %s (rule %zu at %s:%d)",
-		 p->outbound_tag, p->rule->number, p->rule->at.file, p->rule->at.line);
+	log_line(LOG_WARN, f->id, "dispatch", "non existing outTag: %s (rule %zu at %s:%d)", tag,
+		 f->rule->number, f->rule->at.file, f->rule->at.line);
 	refuse(f, -ERR_NOROUTE, "non existing outTag");
 }
 
-static void fill_attrs(const struct flow *f, struct route_attrs *a)
+static void picked(struct flow *f, const struct route_pick *p)
 {
+	const char *tag = p->outbound_tag;
+
+	f->rule = p->verdict == ROUTE_RULE ? p->rule : NULL;
+	if (f->rule && p->balancer)
+		tag = balanced(f->core, p->balancer);
+	if (f->rule && tag) {
+		open_by_tag(f, tag);
+		return;
+	}
+	f->rule = NULL; /* a balancer that finds nobody is like no rule */
+	default_route(f);
+}
+
+/* What rules may ask of a flow beyond its plain attributes. */
+struct rule_view {
+	const struct flow *f;
+	struct procinfo owner;
+};
+
+static struct span view_attr(void *ctx, const char *name)
+{
+	struct rule_view *v = ctx;
+
+	return sniff_attr(v->f->attrs, name);
+}
+
+static const struct route_process *view_process(void *ctx)
+{
+	struct rule_view *v = ctx;
+
+	if (procinfo_find(&v->owner, v->f->net, &v->f->source) != 0)
+		return NULL;
+	return &v->owner.process;
+}
+
+static void fill_attrs(const struct flow *f, struct route_attrs *a, struct rule_view *v)
+{
+	v->f = f;
 	*a = (struct route_attrs){
 		.inbound_tag = f->in_tag,
 		.network = f->net,
@@ -179,10 +203,11 @@ static void fill_attrs(const struct flow *f, struct route_attrs *a)
 		.protocol = f->protocol,
 		.skip_resolve = f->taker != NULL,
 	};
-	if (f->attrs) {
-		a->attr = sniff_attr;
-		a->ctx = f->attrs;
-	}
+	a->ctx = v;
+	if (f->attrs)
+		a->attr = view_attr;
+	if (router_wants_process(f->core->router))
+		a->process = view_process;
 }
 
 static void lookup_destroy(struct garbage *g)
@@ -208,10 +233,11 @@ static void on_resolved(struct resolve_req *q, const struct resolve_result *res)
 {
 	struct lookup *k = container_of(q, struct lookup, req);
 	struct flow *f = k->f;
+	struct rule_view view;
 	struct route_attrs a;
 
 	f->opening = NULL;
-	fill_attrs(f, &a);
+	fill_attrs(f, &a, &view);
 	a.resolved = true;
 	a.n_ips = res->err ? 0 : res->n;
 	memcpy(k->ips, res->ip, sizeof(k->ips));
@@ -240,6 +266,7 @@ static void look_up(struct flow *f, const struct route_pick *p)
 void dispatch_route(struct flow *f)
 {
 	struct route_pick p = {0};
+	struct rule_view view;
 	struct route_attrs a;
 
 	f->state = FLOW_ROUTING;
@@ -247,7 +274,7 @@ void dispatch_route(struct flow *f)
 		default_route(f);
 		return;
 	}
-	fill_attrs(f, &a);
+	fill_attrs(f, &a, &view);
 	if (router_pick(f->core->router, &a, &p) == ROUTE_NEED_IPS)
 		look_up(f, &p);
 	else
