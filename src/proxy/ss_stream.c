@@ -200,6 +200,12 @@ static int read_answer(struct ss_stream *x)
 	return 1;
 }
 
+/* Something can be opened without another byte from below. */
+static bool has_item(const struct ss_stream *x)
+{
+	return x->answered && x->raw.len >= ss_reader_need(&x->reader);
+}
+
 static ssize_t ss_read(struct stream *s, struct bufq *into, size_t max)
 {
 	struct ss_stream *x = of(s);
@@ -220,7 +226,7 @@ static ssize_t ss_read(struct stream *s, struct bufq *into, size_t max)
 	}
 	n = ss_reader_pull(&x->reader, &x->raw, into, max);
 	if (n > 0) {
-		if (!bufq_empty(&x->raw) || end < 0)
+		if (has_item(x) || end < 0)
 			stream_notify(s, STREAM_READ);
 		return n;
 	}
@@ -254,7 +260,7 @@ static void ss_want(struct stream *s, unsigned events)
 
 	s->wanted = events;
 	want_below(x);
-	if (!bufq_empty(&x->plain) || (x->answered && !bufq_empty(&x->raw)))
+	if (!bufq_empty(&x->plain) || has_item(x))
 		stream_notify(s, STREAM_READ);
 }
 
