@@ -91,8 +91,22 @@ static void move_home(struct flow *f)
 	loop_post(home, &m->post);
 }
 
+/* What a portal sent us would go back to it, and come again, and so on. */
+static bool goes_back(struct flow *f)
+{
+	if (!f->came_by || f->came_by != f->out)
+		return false;
+	log_line(LOG_WARN, f->id, "dispatch",
+		 "a flow that came in by a carrier of [%s] would leave by it again: a loop. No rule "
+		 "for [%s] takes it, or the wrong one", f->out->tag, f->in_tag);
+	refuse(f, -ERR_LOOP, "the way back to the portal is a loop");
+	return true;
+}
+
 static void open_flow(struct flow *f)
 {
+	if (goes_back(f))
+		return;
 	if (f->out->home && f->out->home != f->loop)
 		move_home(f);
 	else

@@ -91,6 +91,7 @@ struct flow {
 	struct flow_hook *hook; /* NULL: none */
 	struct flow_taker *taker; /* then there is neither in nor in_dgram */
 	bool registers;		/* a carrier of VLESS reverse, not a visitor */
+	const struct outbound *came_by; /* its carrier was opened by this outbound; NULL: none */
 
 	/* Found by the dispatcher. */
 	char *seen_name;	  /* sniffed name, for rules only (routeOnly); owned, or NULL */

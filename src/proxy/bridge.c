@@ -178,7 +178,7 @@ static void on_serve_end(struct mux_serve_user *u, int err, const char *why)
 	/* The next tick is near enough for one, and spreads a herd. */
 }
 
-static void carrier_start(struct bridge *b, struct stream *s)
+static void carrier_start(struct bridge *b, struct stream *s, const struct outbound *via)
 {
 	struct bridge_carrier *c = calloc(1, sizeof(*c));
 	struct mux_serve_conf conf = {
@@ -188,6 +188,7 @@ static void carrier_start(struct bridge *b, struct stream *s)
 		.origin = b->origin,
 		.sniff = b->sniff,
 		.addresses = b->out != NULL,
+		.came_by = via,
 	};
 
 	if (!c) {
@@ -248,11 +249,12 @@ static void on_taken(struct flow_taker *t, struct stream *out, int err, const ch
 {
 	struct attempt *a = container_of(t, struct attempt, taker);
 	struct bridge *b = a->b;
+	const struct outbound *via = a->f->out;
 	bool was_active = has_active(b);
 
 	attempt_forget(a);
 	if (out) {
-		carrier_start(b, out);
+		carrier_start(b, out, via);
 		if (!was_active)
 			cancel_attempts(b); /* the first to get through wins */
 		return;

@@ -122,10 +122,12 @@ static void client_send(struct dgram *d, const struct addr *party, struct buf *p
 static void client_destroy(struct garbage *g)
 {
 	struct ss_client *c = of(container_of(g, struct dgram, garbage));
+	struct in_ss_udp *u = c->owner;
 
 	ssudp_session_free(c->session);
-	owner_free_if_unused(c->owner);
 	free(c);
+	u->n_clients--;
+	owner_free_if_unused(u);
 }
 
 static void client_close(struct dgram *d, int err)
@@ -134,7 +136,6 @@ static void client_close(struct dgram *d, int err)
 
 	(void)err;
 	list_del(&c->node);
-	c->owner->n_clients--;
 	d->garbage.destroy = client_destroy;
 	loop_free_later(d->loop, &d->garbage);
 }

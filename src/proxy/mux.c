@@ -35,6 +35,16 @@ static void probe(struct mux *m, uint64_t now)
 	m->probed_ms = now;
 }
 
+/* Somebody who has answered before is given little time, others more. */
+static bool is_dead(const struct mux *m, uint64_t now, uint64_t silent)
+{
+	if (!m->probing || m->heard_ms > m->probed_ms || silent < MUX_DEAD_AFTER_MS)
+		return false;
+	if (silent >= MUX_DEAD_BUSY_MS)
+		return true;
+	return m->answers && now - m->moved_ms >= MUX_DEAD_AFTER_MS;
+}
+
 static void on_tick(struct timer *t)
 {
 	struct mux *m = container_of(t, struct mux, tick);
@@ -47,13 +57,13 @@ static void on_tick(struct timer *t)
 	/* Not reading, because a session's reader is slow, is our own doing. */
 	if (m->rx_waits_for)
 		return;
-	if (m->probing && m->answers && m->heard_ms <= m->probed_ms &&
-	    silent >= MUX_DEAD_AFTER_MS &&
-	    (now - m->moved_ms >= MUX_DEAD_AFTER_MS || silent >= MUX_DEAD_BUSY_MS)) {
+	if (is_dead(m, now, silent)) {
 		mux_die(m, -ERR_TIMEOUT, "carrier is silent");
 		return;
 	}
-	if (silent >= MUX_PROBE_AFTER_MS && (!m->probing || now - m->probed_ms >= 2 * MUX_TICK_MS))
+	/* At first once even if there is traffic: to learn whether this peer answers. */
+	if ((silent >= MUX_PROBE_AFTER_MS || !m->probed_ms) &&
+	    (!m->probing || now - m->probed_ms >= 2 * MUX_TICK_MS))
 		probe(m, now);
 }
 

@@ -27,7 +27,7 @@ enum {
 	MUX_TICK_MS = 1000,
 	MUX_PROBE_AFTER_MS = 2000, /* silence before a probe */
 	MUX_DEAD_AFTER_MS = 5000,  /* silence of a peer that answers probes */
-	MUX_DEAD_BUSY_MS = 15000,  /* the same while our own bytes still move */
+	MUX_DEAD_BUSY_MS = 15000,  /* of one that has not answered yet, or while our bytes move */
 	MUX_PROBE_ID = 0xfffe,	   /* never given to a session */
 	MUX_ID_LAST = 0xfff0,
 	MUX_PAGES = 256,

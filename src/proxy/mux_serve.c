@@ -73,6 +73,7 @@ static void on_session(struct mux_user *u, struct mux *m, const struct mux_reque
 	f->level = c->level;
 	f->sniff = c->sniff;
 	f->hops = c->hops + 1;
+	f->came_by = c->came_by;
 	f->source = req->source.ip.family ? req->source : c->source;
 	f->local = req->source.ip.family ? req->local : c->local;
 	f->target = req->target;

@@ -20,6 +20,7 @@ struct mux_serve_conf {
 	struct ipport source, local; /* unless a session says better */
 	bool addresses;		     /* sessions carry source and local address */
 	unsigned hops;
+	const struct outbound *came_by; /* a bridge: the outbound that opened the carrier */
 };
 
 struct mux_serve_user {

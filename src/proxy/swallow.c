@@ -3,6 +3,8 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "flow/outbound.h"
+#include "base/log.h"
 #include "proxy/draw.h"
 
 struct swallow {
@@ -71,6 +73,12 @@ void swallow_flow(struct flow *f, struct conf_range delay_s, const char *why)
 {
 	struct swallow *w = calloc(1, sizeof(*w));
 
+	char target[ADDR_TEXT_MAX];
+
+	/* Now, not when the flow ends: to its user this looks like lost packets. */
+	log_line(LOG_WARN, f->id, "freedom", "blocked target: %s [%s -> %s], %s: swallowing it",
+		 addr_text(&f->target, target, sizeof(target)), f->in_tag, f->out ? f->out->tag : "-",
+		 why ? why : "forbidden");
 	if (!w) {
 		flow_failed(f, -ERR_BLOCKED, why);
 		return;
