@@ -66,9 +66,11 @@ def udp(s):
 def idle(s):
     seconds = 75 if s.t.opts.full else 40
     s.triangle()
-    n = s.registrations()
     begin = time.monotonic()
-    until(lambda: time.monotonic() - begin > seconds, seconds + 5, "idle time", 0.5)
+    # A spare carrier may come a little later; then nothing more.
+    until(lambda: time.monotonic() - begin > 6, 10, "settled", 0.5)
+    n = s.registrations()
+    until(lambda: time.monotonic() - begin > 6 + seconds, seconds + 10, "idle time", 0.5)
     s.page()
     again = s.registrations() - n
     expect(again == 0, f"{again} new registrations in {seconds} idle seconds")
@@ -95,7 +97,9 @@ def trailing_comma(s):
         return
     line = 1 + text[:text.index(key)].count("\n")
     expect(code == 0, f"refused: {out[:300]}")
-    expect("comma" in out and str(line) in out, f"no warning with line {line}: {out[:300]!r}")
+    # The comma, or the brace on the next line before which it is one too many.
+    expect("comma" in out and any(f":{n}:" in out for n in (line, line + 1)),
+           f"no warning with line {line}: {out[:300]!r}")
     s.program("portal", load("s1/portal"))
     s.program("bridge", os.path.join(s.t.dir, "checked.json"), wait=False)
     s.program("client", load("s1/client"))
@@ -466,7 +470,7 @@ def rogue_bridge(s):
 @row("S5.1-one-key")
 def one_key_for_all(s):
     """One key for bridge and users: `check` says so."""
-    s.warns(load("s1/portal"), "same key|one key|any(body| user)|share")
+    s.warns(load("s1/portal"), "every user .* can register")
 
 
 @row("S5.2")
