@@ -17,6 +17,7 @@
 #include "flow/core.h"
 #include "flow/inbound.h"
 #include "flow/names.h"
+#include "flow/observatory.h"
 #include "flow/splice.h"
 #include "net/resolve.h"
 #include "proxy/bridge.h"
@@ -38,6 +39,7 @@ struct app {
 	size_t n_inbounds;
 	struct bridge **bridges;
 	size_t n_bridges;
+	struct observatory *observatory; /* NULL: not configured */
 	struct thread threads[CORE_LOOPS_MAX];
 	unsigned n_threads; /* besides the main one */
 	struct signal_watch on_term, on_int, on_hup;
@@ -186,6 +188,15 @@ static int build_bridges(struct app *a)
 	return err;
 }
 
+/* After all outbounds: it watches those that are there. */
+static int build_observatory(struct app *a)
+{
+	if (a->conf->observatory.kind == CONF_OBSERVE_OFF)
+		return 0;
+	a->observatory = observatory_new(&a->core, &a->conf->observatory, NULL);
+	return a->observatory ? 0 : -ERR_MALFORMED;
+}
+
 static int build_inbounds(struct app *a)
 {
 	const struct conf *c = a->conf;
@@ -221,6 +232,8 @@ static int build(struct app *a, const struct conf *c)
 	if (!err)
 		err = build_bridges(a);
 	if (!err)
+		err = build_observatory(a);
+	if (!err)
 		err = build_inbounds(a);
 	return err;
 }
@@ -229,6 +242,7 @@ static void destroy(struct app *a)
 {
 	struct core *c = &a->core;
 
+	observatory_stop(a->observatory);
 	for (size_t i = 0; i < a->n_inbounds; i++)
 		inbound_free(a->inbounds[i]);
 	for (size_t i = 0; i < a->n_bridges; i++)
@@ -241,6 +255,7 @@ static void destroy(struct app *a)
 		resolver_free(c->workers[i].resolver);
 		loop_free(c->workers[i].loop);
 	}
+	observatory_free(a->observatory);
 	router_free(c->router);
 	names_free(a->names);
 	core_fini(c);
@@ -305,6 +320,7 @@ static void stop(struct app *a, int signo)
 	log_warn("app", "stopping: %s", strsignal(signo));
 	for (size_t i = 0; i < a->n_inbounds; i++)
 		inbound_stop(a->inbounds[i]);
+	observatory_stop(a->observatory);
 	say_farewell(a);
 }
 
@@ -345,6 +361,8 @@ static int start(struct app *a)
 			return -ERR_SYS;
 	for (size_t i = 0; i < a->n_bridges; i++)
 		bridge_start(a->bridges[i]);
+	if (a->observatory)
+		observatory_start(a->observatory);
 	signal_watch_start(&a->on_term, main_loop, SIGTERM, on_term);
 	signal_watch_start(&a->on_int, main_loop, SIGINT, on_int);
 	signal_watch_start(&a->on_hup, main_loop, SIGHUP, on_hup);
