@@ -4,6 +4,7 @@
 #include "proxy/in_http.h"
 #include "proxy/in_socks.h"
 #include "proxy/in_ss.h"
+#include "proxy/in_tunnel.h"
 #include "proxy/in_vless.h"
 #include "proxy/out_blackhole.h"
 #include "proxy/out_freedom.h"
@@ -15,6 +16,7 @@
 
 static struct inbound *(*const inbounds[CONF_IN_SHADOWSOCKS + 1])(struct core *c,
 							       const struct conf_inbound *conf) = {
+	[CONF_IN_TUNNEL] = in_tunnel_new,
 	[CONF_IN_HTTP] = in_http_new,
 	[CONF_IN_SOCKS] = in_socks_new,
 	[CONF_IN_VLESS] = in_vless_new,

@@ -1,0 +1,93 @@
+#include "proxy/tunnel_target.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/err.h"
+
+struct addr tunnel_fixed(const struct conf_in_tunnel *conf, const struct ipport *local)
+{
+	struct addr to = conf->rewrite;
+
+	for (size_t i = 0; i < conf->n_map; i++) {
+		const struct addr *m = &conf->map[i].to;
+
+		if (conf->map[i].local != local->port || local->ip.family == 0)
+			continue;
+		if (m->kind != ADDR_NONE) {
+			uint16_t port = to.port;
+
+			to = *m;
+			to.port = port;
+		}
+		if (m->port)
+			to.port = m->port;
+		break;
+	}
+	if (to.kind == ADDR_NONE) {
+		const char *host = local->ip.family == 4 ? "127.0.0.1" :
+				   local->ip.family == 6 ? "::1" :
+							   "localhost";
+
+		addr_set_host(&to, span_str(host), to.port);
+	}
+	if (to.port == 0)
+		to.port = local->port;
+	return to;
+}
+
+static bool listens_on_port(const struct conf_listen *l, uint16_t port)
+{
+	for (size_t i = 0; i < l->ports.n; i++)
+		if (port >= l->ports.v[i].from && port <= l->ports.v[i].to)
+			return true;
+	return false;
+}
+
+/* An address can be bound without special rights only if it is one of this host. */
+static bool is_ours(const struct ip *ip)
+{
+	struct ipport at = {.ip = *ip};
+	struct sockaddr_storage sa;
+	socklen_t len = ipport_to_sockaddr(&at, &sa);
+	int fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool ours = fd >= 0 && bind(fd, (struct sockaddr *)&sa, len) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return ours;
+}
+
+/* Asked only when the ports agree, so that ordinary connections cost no system call. */
+static bool is_inbound(const struct conf_listen *l, const struct ipport *to)
+{
+	if (l->kind == CONF_LISTEN_UNIX || !listens_on_port(l, to->port))
+		return false;
+	if (l->kind == CONF_LISTEN_IP && !ip_is_any(&l->ip))
+		return ip_eq(&l->ip, &to->ip);
+	return is_ours(&to->ip);
+}
+
+int tunnel_target(struct addr *out, const struct conf_inbound *in,
+		  const struct tunnel_arrival *arrival)
+{
+	const struct conf_in_tunnel *conf = &in->tunnel;
+	struct addr to = tunnel_fixed(conf, &arrival->local);
+
+	if (!conf->follow_redirect) {
+		*out = to;
+		return 0;
+	}
+	if (arrival->original.ip.family) {
+		if (is_inbound(&in->listen, &arrival->original))
+			return -ERR_LOOP;
+		*out = addr_from_ipport(&arrival->original);
+		return 0;
+	}
+	if (conf->rewrite.kind == ADDR_NONE) {
+		if (!*arrival->sni || addr_set_host(&to, span_str(arrival->sni), to.port) != 0)
+			return -ERR_UNSUPPORTED;
+	}
+	*out = to;
+	return 0;
+}
