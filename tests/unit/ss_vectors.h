@@ -3,8 +3,8 @@
  * bytes of padding and no payload, or for 192.0.2.1:80 with "GET / HTTP/1.1\r\n\r\n";
  * responses carry "HTTP/1.1 200 OK\r\n\r\n"; the chunk that follows says "hello" or
  * "world". Packets: 192.0.2.53:5353, "udp-payload" and "udp-answer". Classic: password
- * "barfoo!", target 127.0.0.1:18099. All were accepted by, or equal the output of, sing-shadowsocks,
- * shadowsocks-libev and v2ray.
+ * "barfoo!", target 127.0.0.1:18099. All were accepted by, or equal the output of,
+ * sing-shadowsocks, shadowsocks-libev and v2ray.
  */
 #ifndef GARENNE_TESTS_SS_VECTORS_H
 #define GARENNE_TESTS_SS_VECTORS_H
@@ -246,7 +246,8 @@ static const struct ss_classic_vector ss_classic_vectors[] = {
 	 "c0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedf",
 	 "c0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedfacfcd03e46ac402f90bf"
 	 "f07bd798d8059a0d0c8240d7bdf5f88efbe1166521aa7bd4"},
-	{"chacha20-ietf-poly1305", "b3adc47839e047eb228870526dc8fc30b347287ffca3045dcea06b3fdf090acb",
+	{"chacha20-ietf-poly1305",
+	 "b3adc47839e047eb228870526dc8fc30b347287ffca3045dcea06b3fdf090acb",
 	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf",
 	 "a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf1fd6f1e508ae3655ec5f"
 	 "5379241ceb112e6b1c4b379ea45e932107dbd28f9fcb42a4d255018b819e5089b8457446adbd5704887f"
