@@ -54,7 +54,7 @@ FUZZ_OBJ := $(SRC:src/%.c=build/fuzz/obj/%.o)
 FUZZ_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Isrc $(PKG_CFLAGS) -O2 -g -DFUZZING -DGARENNE_VERSION='"fuzz"' \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
 
-.PHONY: all demo test check unit replay lint deps lab bench fuzz install clean
+.PHONY: all demo test check unit replay lint docs deps lab bench fuzz install clean
 all: $(B)/garenne
 
 $(B)/garenne: $(B)/main.o $(LIB)
@@ -117,7 +117,11 @@ replay: $(FUZZ:%=$(B)/replay/%)
 lint:
 	@scripts/check-deps.sh
 
-check: lint unit replay
+# What is installed works.
+docs: $(B)/garenne
+	@MAKE="$(MAKE)" tests/install.sh $(B)
+
+check: lint unit replay docs
 
 fuzz: $(FUZZ:%=build/fuzz/%)
 	@scripts/run-fuzz.sh $(FUZZ_RUNS) $(FUZZ)
@@ -140,7 +144,7 @@ bench: $(B)/garenne
 install: $(B)/garenne
 	install -D -m 755 $(B)/garenne $(DESTDIR)$(PREFIX)/bin/garenne
 	install -D -m 644 docs/man/garenne.1 $(DESTDIR)$(PREFIX)/share/man/man1/garenne.1
-	install -D -m 644 scripts/garenne@.service \
+	sed 's|@BINDIR@|$(PREFIX)/bin|' scripts/garenne@.service | install -D -m 644 /dev/stdin \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/garenne@.service
 
 clean:
