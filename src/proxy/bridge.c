@@ -25,6 +25,7 @@ enum {
 	SPARE_AFTER_MS = 2000,
 	UNCONFIRMED_WARN_MS = 5000,
 	UNCONFIRMED_MAX_MS = 20000,
+	HURRY_MS = 5000, /* after a change of our own network a lost carrier is replaced at once */
 };
 
 struct bridge {
@@ -38,6 +39,7 @@ struct bridge {
 	struct list carriers, attempts;
 	unsigned n_attempts;
 	struct timer tick;
+	uint64_t hurry_until_ms;
 
 	enum bridge_state state;
 	uint64_t since_ms;
@@ -175,7 +177,10 @@ static void on_serve_end(struct mux_serve_user *u, int err, const char *why)
 		log_warn("bridge", "[%s] lost a carrier: %s", b->tag, b->last_error);
 	carrier_forget(c);
 	review(b);
-	/* The next tick is near enough for one, and spreads a herd. */
+	/* The next tick is near enough for one, and spreads a herd. When the change was ours there
+	 * is none. */
+	if (loop_now(b->loop) < b->hurry_until_ms)
+		timer_start(&b->tick, 1);
 }
 
 static void carrier_start(struct bridge *b, struct stream *s, const struct outbound *via)
@@ -364,6 +369,22 @@ static void on_tick(struct timer *t)
 	if (wants_more(b, now))
 		attempt_start(b);
 	review(b);
+}
+
+struct loop *bridge_loop(const struct bridge *b)
+{
+	return b->loop;
+}
+
+void bridge_network_changed(struct bridge *b)
+{
+	struct bridge_carrier *c;
+
+	b->hurry_until_ms = loop_now(b->loop) + HURRY_MS;
+	cancel_attempts(b);
+	list_each(c, &b->carriers, node)
+		mux_check(mux_serve_mux(c->serve));
+	timer_start(&b->tick, 1);
 }
 
 /* ---- making ---- */

@@ -28,6 +28,11 @@ struct bridge *bridge_new_vless(struct core *c, const struct conf_outbound *conf
 				struct outbound *out);
 /** Begins to dial; before the loops run. */
 void bridge_start(struct bridge *b);
+/** The loop that @b lives on. */
+struct loop *bridge_loop(const struct bridge *b);
+/** The network of this machine changed: what waits on the old one is given up, each carrier must
+ * show that it still lives, and a new attempt starts at once if it is needed. On its loop. */
+void bridge_network_changed(struct bridge *b);
 /** The loops are not running any more. Takes NULL too. */
 void bridge_free(struct bridge *b);
 

@@ -11,8 +11,10 @@ static void on_carrier_event(struct stream_user *u, struct stream *s, unsigned e
 	struct mux *m = container_of(u, struct mux, on_carrier);
 
 	(void)s;
-	if (events & STREAM_WRITE)
+	if (events & STREAM_WRITE) {
+		m->drained_ms = loop_now(m->loop);
 		mux_tx_flush(m);
+	}
 	if (!m->ended && (events & STREAM_READ))
 		mux_rx_ready(m);
 }
@@ -43,6 +45,28 @@ static bool is_dead(const struct mux *m, uint64_t now, uint64_t silent)
 	if (silent >= MUX_DEAD_BUSY_MS)
 		return true;
 	return m->answers && now - m->moved_ms >= MUX_DEAD_AFTER_MS;
+}
+
+static void on_check(struct timer *t)
+{
+	struct mux *m = container_of(t, struct mux, check);
+
+	if (m->rx_waits_for || !(m->answers || m->peer_ours))
+		return;
+	/* Behind much of our own on a slow line the probe takes its time; that the line takes
+	 * more of it is a sign of life too. */
+	if (loop_now(m->loop) - m->drained_ms < MUX_CHECK_MS)
+		timer_start(&m->check, MUX_CHECK_MS);
+	else
+		mux_die(m, -ERR_TIMEOUT, "no sign of life after the network changed");
+}
+
+void mux_check(struct mux *m)
+{
+	if (m->ended || m->conf.xudp_single)
+		return;
+	probe(m, loop_now(m->loop));
+	timer_start(&m->check, MUX_CHECK_MS);
 }
 
 static void on_tick(struct timer *t)
@@ -92,6 +116,7 @@ struct mux *mux_new(struct stream *carrier, struct bufq *early, const struct mux
 	stream_want(carrier, STREAM_READ);
 	if (!bufq_empty(&m->in))
 		stream_notify(carrier, STREAM_READ);
+	timer_init(&m->check, m->loop, on_check);
 	timer_init(&m->tick, m->loop, on_tick);
 	timer_start(&m->tick, MUX_TICK_MS);
 	return m;
@@ -112,6 +137,7 @@ static void stop(struct mux *m, int err)
 
 	m->ended = true;
 	timer_stop(&m->tick);
+	timer_stop(&m->check);
 	defer_cancel(&m->flush);
 	bufq_clear(&m->in);
 	bufq_clear(&m->control);

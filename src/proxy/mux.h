@@ -18,7 +18,8 @@
  *
  * Liveness. When nothing was received for a while, a frame for a session that
  * does not exist is sent: every known implementation answers it with End. A
- * carrier that stays silent is dead, whatever TCP thinks.
+ * carrier that stays silent is dead, whatever TCP thinks. Whoever has reason to
+ * doubt asks at once (mux_check) and has the answer sooner.
  */
 #ifndef GARENNE_PROXY_MUX_H
 #define GARENNE_PROXY_MUX_H
@@ -42,6 +43,8 @@ struct mux_request {
 	struct ipport source, local; /* family 0: not known, not sent */
 	uint8_t source_net;	     /* CONF_*: of the connection that source belongs to */
 };
+
+enum { MUX_CHECK_MS = 1500 };
 
 struct mux_config {
 	enum mux_role role;
@@ -79,6 +82,13 @@ struct mux_verdict {
 bool mux_ask_verdict(struct stream *session, struct mux_verdict *v);
 /** Server: tells the client whether the target answered; nothing to peers that do not ask. */
 void mux_give_verdict(struct stream *session, int err);
+
+/**
+ * The way to the peer may be gone, as after a change of the network: probes at once, and the
+ * carrier ends unless something is heard within MUX_CHECK_MS. Peers that have never answered a
+ * probe, and carriers that are slow but still move our bytes, are left to the ordinary rule.
+ */
+void mux_check(struct mux *m);
 
 size_t mux_sessions(const struct mux *m);      /* live ones */
 size_t mux_opened(const struct mux *m);	       /* in its life */

@@ -100,6 +100,8 @@ struct mux {
 	struct timer tick;
 	uint64_t heard_ms, probed_ms, moved_ms;
 	bool probing, answers; /* a probe is out; one was answered once */
+	struct timer check;    /* on: mux_check waits for a sign of life */
+	uint64_t drained_ms;   /* when the carrier last had room again after being full */
 	uint32_t rtt_ms;
 	struct garbage garbage;
 };

@@ -333,8 +333,11 @@ void mux_rx_ready(struct mux *m)
 
 	if (bufq_empty(&m->in) || !m->rx_waits_for) {
 		n = stream_read(m->carrier, &m->in, STREAM_READ_MAX);
-		if (n > 0)
+		if (n > 0) {
 			m->heard_ms = loop_now(m->loop);
+			if (timer_on(&m->check))
+				timer_stop(&m->check);
+		}
 	}
 	err = parse(m);
 	if (m->ended)

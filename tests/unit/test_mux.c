@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/err.h"
@@ -106,6 +107,7 @@ struct pair {
 	bool server_reads, refuse;
 	size_t server_sends;
 	int client_end, server_end;
+	char server_why[64];
 	struct dgram *d;
 	struct dgram_user on_d;
 	struct buf *pkt;
@@ -147,9 +149,11 @@ static void client_end(struct mux_user *u, struct mux *m, int err, const char *w
 
 static void server_end(struct mux_user *u, struct mux *m, int err, const char *why)
 {
+	struct pair *p = container_of(u, struct pair, on_server);
+
 	(void)m;
-	(void)why;
-	container_of(u, struct pair, on_server)->server_end = err;
+	p->server_end = err;
+	snprintf(p->server_why, sizeof(p->server_why), "%s", why ? why : "");
 }
 
 static void pair_packet(struct dgram_user *u, struct dgram *d, const struct addr *from,
@@ -519,6 +523,47 @@ static void stopped_reader_of_a_stock_sender(void **state)
 	raw_free(r);
 }
 
+#define PROBE "\0\x04\xff\xfe\x02\x01\0\x01\0"
+#define ALIVE "\0\x04\xff\xfe\x03\0"
+
+/* Asked to prove that it lives: one that never answers proves nothing by silence. */
+static void silent_when_asked(void **state)
+{
+	struct raw *r = raw_new();
+
+	(void)state;
+	mux_check(r->p.server);
+	EXPECT(r, PROBE);
+	EXPECT(r, PROBE); /* the ordinary one, which comes after the time was over */
+	assert_int_equal(r->p.server_end, 0);
+	SAY(r, ALIVE NEW1);
+	turn_until(r->p.l, r->p.n == 1);
+	mux_check(r->p.server);
+	EXPECT(r, PROBE);
+	turn_until(r->p.l, r->p.server_end != 0);
+	assert_int_equal(r->p.server_end, -ERR_TIMEOUT);
+	assert_string_equal(r->p.server_why, "no sign of life after the network changed");
+	turn_until(r->p.l, r->p.b[0].err != 0); /* its session is told */
+	raw_free(r);
+}
+
+static void alive_when_asked(void **state)
+{
+	struct raw *r = raw_new();
+
+	(void)state;
+	mux_check(r->p.server);
+	EXPECT(r, PROBE);
+	SAY(r, ALIVE NEW1);
+	turn_until(r->p.l, r->p.n == 1);
+	mux_check(r->p.server);
+	EXPECT(r, PROBE);
+	SAY(r, ALIVE);
+	EXPECT(r, PROBE); /* after two seconds of silence */
+	assert_int_equal(r->p.server_end, 0);
+	raw_free(r);
+}
+
 static void lone_xudp_session(void **state)
 {
 	struct raw *r = calloc(1, sizeof(*r));
@@ -567,6 +612,8 @@ int main(void)
 		cmocka_unit_test(unknown_sessions_and_odd_frames),
 		cmocka_unit_test(bad_frames_end_the_carrier),
 		cmocka_unit_test(stopped_reader_of_a_stock_sender),
+		cmocka_unit_test(silent_when_asked),
+		cmocka_unit_test(alive_when_asked),
 		cmocka_unit_test(lone_xudp_session),
 	};
 
