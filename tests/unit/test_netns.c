@@ -21,6 +21,7 @@
 #include "net/connect.h"
 #include "net/dgram_udp.h"
 #include "net/listen.h"
+#include "net/netmon.h"
 #include "net/udp_listener.h"
 #include "turn.h"
 
@@ -113,6 +114,58 @@ static void sockets_are_marked(void **state)
 	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_MARK, &mark, &len), 0);
 	assert_int_equal(mark, 0x5ca1e);
 	close(fd);
+}
+
+struct watcher {
+	struct netmon_user user;
+	int n;
+	bool leaves;
+};
+
+static void on_change(struct netmon_user *u, struct netmon *m)
+{
+	struct watcher *w = container_of(u, struct watcher, user);
+
+	w->n++;
+	if (w->leaves)
+		netmon_free(m);
+}
+
+/* One more address on the loopback interface. */
+static void add_address(unsigned i)
+{
+	struct ifreq ifr = {0};
+	struct sockaddr_in sa = {.sin_family = AF_INET,
+				 .sin_addr = {.s_addr = htonl(0x0a630000u + i)}};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "lo:%u", i);
+	memcpy(&ifr.ifr_addr, &sa, sizeof(sa));
+	assert_int_equal(ioctl(fd, SIOCSIFADDR, &ifr), 0);
+	close(fd);
+}
+
+static void changes_are_noticed(void **state)
+{
+	struct loop *l = loop_new(0);
+	struct watcher w = {.user.on_change = on_change};
+	struct netmon *m;
+
+	(void)state;
+	need_namespace();
+	m = netmon_new(l, &w.user);
+	assert_non_null(m);
+	turn_idle(l);
+	assert_int_equal(w.n, 0);
+	for (unsigned i = 1; i <= 10; i++) /* a flock, one word */
+		add_address(i);
+	turn_until(l, w.n > 0);
+	turn_idle(l);
+	assert_int_equal(w.n, 1);
+	w.leaves = true;
+	add_address(11);
+	turn_until(l, w.n == 2);
+	loop_free(l);
 }
 
 /* resolv.conf of the test's own. */
@@ -418,6 +471,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_route_is_told),
 		cmocka_unit_test(sockets_are_marked),
+		cmocka_unit_test(changes_are_noticed),
 		cmocka_unit_test_setup_teardown(servers_of_another_network, make_conf, remove_conf),
 		cmocka_unit_test(foreign_answers),
 		cmocka_unit_test(redirected_connection),

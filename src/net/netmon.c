@@ -1,0 +1,160 @@
+#include "net/netmon.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+enum {
+	READ_MAX = 32768, /* what the kernel makes of one burst */
+	READS_PER_TURN = 16,
+};
+
+struct netmon {
+	struct loop *loop;
+	struct netmon_user *user;
+	struct watch watch;
+	struct timer quiet;
+	uint64_t latest_ms; /* the word is given by then; 0: nothing has changed */
+	struct garbage garbage;
+	int fd;
+	/* Netlink messages are aligned; nothing here is parsed as anything else. */
+	_Alignas(struct nlmsghdr) uint8_t bytes[READ_MAX];
+};
+
+static void on_quiet(struct timer *t)
+{
+	struct netmon *m = container_of(t, struct netmon, quiet);
+
+	m->latest_ms = 0;
+	m->user->on_change(m->user, m);
+}
+
+static void changed(struct netmon *m)
+{
+	uint64_t now = loop_now(m->loop), wait;
+
+	if (m->latest_ms == 0)
+		m->latest_ms = now + NETMON_LATEST_MS;
+	wait = m->latest_ms > now ? m->latest_ms - now : 0;
+	timer_start(&m->quiet, wait < NETMON_QUIET_MS ? wait : (uint64_t)NETMON_QUIET_MS);
+}
+
+/* Wireless drivers report each scan as news of the link. */
+static bool is_wireless_event(const struct nlmsghdr *h)
+{
+	const struct ifinfomsg *i = NLMSG_DATA(h);
+	const struct rtattr *a = IFLA_RTA(i);
+	unsigned left = (unsigned)IFLA_PAYLOAD(h);
+
+	for (; RTA_OK(a, left); a = RTA_NEXT(a, left))
+		if (a->rta_type == IFLA_WIRELESS)
+			return true;
+	return false;
+}
+
+/* Does a message mean that packets may take another way from now on? */
+static bool matters(const struct nlmsghdr *h)
+{
+	const struct ifaddrmsg *a = NLMSG_DATA(h);
+	const struct rtmsg *r = NLMSG_DATA(h);
+
+	switch (h->nlmsg_type) {
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+		return h->nlmsg_len >= NLMSG_LENGTH(sizeof(struct ifinfomsg)) &&
+		       !is_wireless_event(h);
+	case RTM_NEWADDR:
+	case RTM_DELADDR: /* one that is still being checked cannot be used: word comes again */
+		return h->nlmsg_len >= NLMSG_LENGTH(sizeof(*a)) &&
+		       !(h->nlmsg_type == RTM_NEWADDR && a->ifa_flags & IFA_F_TENTATIVE);
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE: /* cloned ones are the kernel's memory of single hosts */
+		return h->nlmsg_len >= NLMSG_LENGTH(sizeof(*r)) && !(r->rtm_flags & RTM_F_CLONED) &&
+		       r->rtm_type != RTN_MULTICAST && r->rtm_type != RTN_BROADCAST;
+	default:
+		return false;
+	}
+}
+
+static bool any_matters(const struct netmon *m, size_t n)
+{
+	const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)m->bytes;
+	unsigned left = (unsigned)n;
+
+	for (; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left))
+		if (matters(h))
+			return true;
+	return false;
+}
+
+static void on_ready(struct watch *w, unsigned events)
+{
+	struct netmon *m = container_of(w, struct netmon, watch);
+
+	(void)events;
+	for (int i = 0; i < READS_PER_TURN; i++) {
+		struct sockaddr_nl from = {0};
+		socklen_t len = sizeof(from);
+		ssize_t n = recvfrom(m->fd, m->bytes, sizeof(m->bytes), MSG_DONTWAIT,
+				     (struct sockaddr *)&from, &len);
+
+		if (n == -1 && errno == ENOBUFS) { /* so many that some were lost */
+			changed(m);
+			continue;
+		}
+		if (n == -1)
+			return;
+		if (from.nl_pid == 0 && any_matters(m, (size_t)n)) /* from the kernel */
+			changed(m);
+	}
+}
+
+struct netmon *netmon_new(struct loop *l, struct netmon_user *user)
+{
+	struct sockaddr_nl at = {
+		.nl_family = AF_NETLINK,
+		.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
+			     RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE,
+	};
+	struct netmon *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return NULL;
+	m->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+	if (m->fd == -1 || bind(m->fd, (struct sockaddr *)&at, sizeof(at)) == -1) {
+		log_warn("netmon", "changes of the network will not be noticed at once: %s",
+			 strerror(errno));
+		if (m->fd != -1)
+			close(m->fd);
+		free(m);
+		return NULL;
+	}
+	m->loop = l;
+	m->user = user;
+	timer_init(&m->quiet, l, on_quiet);
+	watch_init(&m->watch, l, m->fd, on_ready);
+	watch_set(&m->watch, WATCH_READ);
+	return m;
+}
+
+static void netmon_destroy(struct garbage *g)
+{
+	free(container_of(g, struct netmon, garbage));
+}
+
+void netmon_free(struct netmon *m)
+{
+	if (!m)
+		return;
+	timer_stop(&m->quiet);
+	watch_set(&m->watch, 0);
+	close(m->fd);
+	m->garbage.destroy = netmon_destroy;
+	loop_free_later(m->loop, &m->garbage);
+}
