@@ -19,6 +19,7 @@
 #include "flow/names.h"
 #include "flow/observatory.h"
 #include "flow/splice.h"
+#include "net/netmon.h"
 #include "net/resolve.h"
 #include "proxy/bridge.h"
 #include "proxy/mux_accept.h"
@@ -40,6 +41,8 @@ struct app {
 	struct bridge **bridges;
 	size_t n_bridges;
 	struct observatory *observatory; /* NULL: not configured */
+	struct netmon *netmon; /* NULL: the kernel does not tell */
+	struct netmon_user on_network;
 	struct thread threads[CORE_LOOPS_MAX];
 	unsigned n_threads; /* besides the main one */
 	struct signal_watch on_term, on_int, on_hup;
@@ -243,6 +246,7 @@ static void destroy(struct app *a)
 	struct core *c = &a->core;
 
 	observatory_stop(a->observatory);
+	netmon_free(a->netmon);
 	for (size_t i = 0; i < a->n_inbounds; i++)
 		inbound_free(a->inbounds[i]);
 	for (size_t i = 0; i < a->n_bridges; i++)
@@ -276,6 +280,43 @@ int app_test(const struct conf *c)
 	destroy(a);
 	free(a);
 	return err ? EXIT_CONFIG : EXIT_OK;
+}
+
+/* ---- another network ---- */
+
+struct news {
+	struct post post;
+	struct app *app;
+};
+
+/* In each loop, before its farewell: that one is posted later, by the same loop. */
+static void on_news(struct loop *l, struct post *p)
+{
+	struct news *n = container_of(p, struct news, post);
+	struct app *a = n->app;
+
+	free(n);
+	resolver_refresh(core_resolver(&a->core, l));
+	for (size_t i = 0; i < a->n_bridges; i++)
+		if (bridge_loop(a->bridges[i]) == l)
+			bridge_network_changed(a->bridges[i]);
+}
+
+static void on_network(struct netmon_user *u, struct netmon *m)
+{
+	struct app *a = container_of(u, struct app, on_network);
+
+	(void)m;
+	log_info("app", "the network of this machine changed");
+	for (unsigned i = 0; i < a->core.n_workers; i++) {
+		struct news *n = calloc(1, sizeof(*n));
+
+		if (!n) /* each finds out by itself, later */
+			return;
+		n->app = a;
+		n->post.run = on_news;
+		loop_post(a->core.workers[i].loop, &n->post);
+	}
 }
 
 /* ---- running ---- */
@@ -321,6 +362,8 @@ static void stop(struct app *a, int signo)
 	for (size_t i = 0; i < a->n_inbounds; i++)
 		inbound_stop(a->inbounds[i]);
 	observatory_stop(a->observatory);
+	netmon_free(a->netmon);
+	a->netmon = NULL;
 	say_farewell(a);
 }
 
@@ -363,6 +406,8 @@ static int start(struct app *a)
 		bridge_start(a->bridges[i]);
 	if (a->observatory)
 		observatory_start(a->observatory);
+	a->on_network.on_change = on_network;
+	a->netmon = netmon_new(main_loop, &a->on_network);
 	signal_watch_start(&a->on_term, main_loop, SIGTERM, on_term);
 	signal_watch_start(&a->on_int, main_loop, SIGINT, on_int);
 	signal_watch_start(&a->on_hup, main_loop, SIGHUP, on_hup);
