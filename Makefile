@@ -117,8 +117,9 @@ replay: $(FUZZ:%=$(B)/replay/%)
 lint:
 	@scripts/check-deps.sh
 
-# What is installed works.
+# What the documentation says must be true: its files load, what is installed works.
 docs: $(B)/garenne
+	@tests/docs.sh $(B)/garenne
 	@MAKE="$(MAKE)" tests/install.sh $(B)
 
 check: lint unit replay docs
