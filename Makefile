@@ -108,6 +108,12 @@ build/fuzz/%: tests/fuzz/%.c build/fuzz/libgarenne.a
 	@echo "  FUZZ  $@"
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
 
+# The load generator of the benchmarks; no part of the product.
+build/release/load: tests/bench/load.c Makefile
+	@echo "  CC    $<"
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O2 -g -o $@ $<
+
 unit: $(UNIT)
 	@scripts/run-unit.sh $(UNIT)
 
