@@ -4,6 +4,7 @@
 #   make demo       install what is missing, build, show it working
 #   make test       install what is missing, build, run every test
 #   make check      the fast part of the tests: no root, no network
+#   make docs       the part of it that checks the documentation and the installation
 #   make lab        the tests with real peers in network namespaces (root)
 #   make bench      figures beside other programs, as ratios (root)
 #   make fuzz       fuzz every decoder, FUZZ_RUNS executions each
