@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/span.h"
 
 enum {
 	READ_MAX = 32768, /* what the kernel makes of one burst */
@@ -23,8 +24,7 @@ struct netmon {
 	uint64_t latest_ms; /* the word is given by then; 0: nothing has changed */
 	struct garbage garbage;
 	int fd;
-	/* Netlink messages are aligned; nothing here is parsed as anything else. */
-	_Alignas(struct nlmsghdr) uint8_t bytes[READ_MAX];
+	uint8_t bytes[READ_MAX];
 };
 
 static void on_quiet(struct timer *t)
@@ -45,50 +45,76 @@ static void changed(struct netmon *m)
 	timer_start(&m->quiet, wait < NETMON_QUIET_MS ? wait : (uint64_t)NETMON_QUIET_MS);
 }
 
-/* Wireless drivers report each scan as news of the link. */
-static bool is_wireless_event(const struct nlmsghdr *h)
+/* The front of @in, copied out: netlink speaks the machine's own byte order. */
+static bool take(struct span *in, void *to, size_t n)
 {
-	const struct ifinfomsg *i = NLMSG_DATA(h);
-	const struct rtattr *a = IFLA_RTA(i);
-	unsigned left = (unsigned)IFLA_PAYLOAD(h);
+	if (n > in->n)
+		return false;
+	memcpy(to, in->p, n);
+	n = NLMSG_ALIGN(n) < in->n ? NLMSG_ALIGN(n) : in->n;
+	*in = span_of(in->p + n, in->n - n);
+	return true;
+}
 
-	for (; RTA_OK(a, left); a = RTA_NEXT(a, left))
-		if (a->rta_type == IFLA_WIRELESS)
-			return true;
-	return false;
+/* Takes @len bytes off @in, of which @head are gone already: what follows the head in them. */
+static bool take_body(struct span *in, size_t len, size_t head, struct span *body)
+{
+	size_t aligned;
+
+	if (len < head || len - head > in->n)
+		return false;
+	*body = span_of(in->p, len - head);
+	aligned = NLMSG_ALIGN(len) - head;
+	aligned = aligned < in->n ? aligned : in->n;
+	*in = span_of(in->p + aligned, in->n - aligned);
+	return true;
+}
+
+/* Wireless drivers report each scan as news of the link. */
+static bool link_matters(struct span body)
+{
+	struct ifinfomsg link;
+	struct rtattr a;
+	struct span value;
+
+	if (!take(&body, &link, sizeof(link)))
+		return false;
+	while (take(&body, &a, sizeof(a)) && take_body(&body, a.rta_len, sizeof(a), &value))
+		if (a.rta_type == IFLA_WIRELESS)
+			return false;
+	return true;
 }
 
 /* Does a message mean that packets may take another way from now on? */
-static bool matters(const struct nlmsghdr *h)
+static bool matters(unsigned type, struct span body)
 {
-	const struct ifaddrmsg *a = NLMSG_DATA(h);
-	const struct rtmsg *r = NLMSG_DATA(h);
+	struct ifaddrmsg a;
+	struct rtmsg r;
 
-	switch (h->nlmsg_type) {
+	switch (type) {
 	case RTM_NEWLINK:
 	case RTM_DELLINK:
-		return h->nlmsg_len >= NLMSG_LENGTH(sizeof(struct ifinfomsg)) &&
-		       !is_wireless_event(h);
-	case RTM_NEWADDR:
-	case RTM_DELADDR: /* one that is still being checked cannot be used: word comes again */
-		return h->nlmsg_len >= NLMSG_LENGTH(sizeof(*a)) &&
-		       !(h->nlmsg_type == RTM_NEWADDR && a->ifa_flags & IFA_F_TENTATIVE);
+		return link_matters(body);
+	case RTM_NEWADDR: /* one that is still being checked cannot be used: word comes again */
+		return take(&body, &a, sizeof(a)) && !(a.ifa_flags & IFA_F_TENTATIVE);
+	case RTM_DELADDR:
+		return true;
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE: /* cloned ones are the kernel's memory of single hosts */
-		return h->nlmsg_len >= NLMSG_LENGTH(sizeof(*r)) && !(r->rtm_flags & RTM_F_CLONED) &&
-		       r->rtm_type != RTN_MULTICAST && r->rtm_type != RTN_BROADCAST;
+		return take(&body, &r, sizeof(r)) && !(r.rtm_flags & RTM_F_CLONED) &&
+		       r.rtm_type != RTN_MULTICAST && r.rtm_type != RTN_BROADCAST;
 	default:
 		return false;
 	}
 }
 
-static bool any_matters(const struct netmon *m, size_t n)
+static bool any_matters(struct span in)
 {
-	const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)m->bytes;
-	unsigned left = (unsigned)n;
+	struct nlmsghdr h;
+	struct span body;
 
-	for (; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left))
-		if (matters(h))
+	while (take(&in, &h, sizeof(h)) && take_body(&in, h.nlmsg_len, sizeof(h), &body))
+		if (matters(h.nlmsg_type, body))
 			return true;
 	return false;
 }
@@ -110,7 +136,7 @@ static void on_ready(struct watch *w, unsigned events)
 		}
 		if (n == -1)
 			return;
-		if (from.nl_pid == 0 && any_matters(m, (size_t)n)) /* from the kernel */
+		if (from.nl_pid == 0 && any_matters(span_of(m->bytes, (size_t)n))) /* from the kernel */
 			changed(m);
 	}
 }
