@@ -127,7 +127,7 @@ lint:
 # What the documentation says must be true: its files load, what is installed works.
 docs: $(B)/garenne
 	@tests/docs.sh $(B)/garenne
-	@MAKE="$(MAKE)" tests/install.sh $(B)
+	@MAKE="$(MAKE)" tests/install.sh $(B) $(VERSION)
 
 check: lint unit replay docs
 

@@ -1,6 +1,7 @@
 #!/bin/sh
-# install.sh BUILD-FOLDER: "make install" into an empty folder, and whether what is
-# there works: the program starts, the manual has no fault, the unit names the program.
+# install.sh BUILD-FOLDER VERSION: "make install" into an empty folder, and whether what
+# is there works: the program starts, the manual has no fault, the unit names the program.
+# The version is told, so that nothing is built anew beside a make that links tests.
 set -eu
 cd "$(dirname "$0")/.."
 root=$(mktemp -d)
@@ -11,7 +12,7 @@ fail() {
 	exit 1
 }
 
-${MAKE:-make} -s --no-print-directory install B="$1" DESTDIR="$root" PREFIX=/opt/test
+${MAKE:-make} -s --no-print-directory install B="$1" VERSION="$2" DESTDIR="$root" PREFIX=/opt/test
 
 bin=$root/opt/test/bin/garenne
 "$bin" version | grep -q '^garenne ' || fail "the installed program does not start"
