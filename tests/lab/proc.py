@@ -4,8 +4,10 @@ A program's output goes to a file in the test's folder. A program of ours that
 dies by a signal, exits non-zero on SIGTERM or trips a sanitizer fails the test
 in which it ran, whatever the test itself looked at.
 """
+import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -97,6 +99,7 @@ class Proc:
             try:
                 self.status = self.p.wait(8)
             except subprocess.TimeoutExpired:
+                self._save_stack()
                 os.kill(self.pid, signal.SIGKILL)
                 self.status = self.p.wait(10)
                 if self.ours:
@@ -108,6 +111,18 @@ class Proc:
             if self.ours:
                 return f"{self.name} died with {died}; {self.tail(6)}"
         return self._judge_log()
+
+    def _save_stack(self):
+        """Where a program of ours that does not stop is, if there is a debugger to ask."""
+        gdb = shutil.which("gdb")
+        if not self.ours or not gdb:
+            return
+        with open(self.log_path + ".stack", "w") as f, \
+                contextlib.suppress(subprocess.TimeoutExpired):
+            f.write(f"cpu {self.cpu_s()} s\n")
+            f.flush()
+            subprocess.run([gdb, "-p", str(self.pid), "-batch", "-ex", "thread apply all bt"],
+                           stdout=f, stderr=subprocess.DEVNULL, timeout=20)
 
     def _judge_log(self):
         if self.ours:
@@ -159,7 +174,8 @@ class Proc:
                 col = row.split()
                 if len(col) > 3 and col[3] == ("0A" if kind[0] == "t" else "07"):
                     found.add((kind[:3], int(col[1].rsplit(":", 1)[1], 16)))
-        with open(f"/proc/{self.pid}/net/unix") as f:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError), \
+                open(f"/proc/{self.pid}/net/unix") as f:
             found.update(("unix", row.split()[7]) for row in f.read().split("\n")[1:]
                          if len(row.split()) > 7)
         return found

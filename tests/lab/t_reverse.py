@@ -145,6 +145,8 @@ def _plan():
                 for carrier in carriers:
                     if CARRIERS[carrier].cannot(bridge, portal):
                         continue
+                    if dialect == "vless" and carrier == "vless" and bridge.ours:
+                        continue     # see cells_that_cannot_exist
                     ours = portal.ours and bridge.ours
                     stock = not portal.ours and not bridge.ours
                     add(f"reverse/{dialect}/{carrier}/{portal.name}-portal+{bridge.name}-bridge",
@@ -158,6 +160,8 @@ _plan()
 @test("reverse/cells-that-cannot-exist")
 def cells_that_cannot_exist(t):
     t.note("vless dialect with v2ray or Xray 1.8.24 in either role: they predate it")
+    t.note("vless dialect over plain VLESS with our bridge: the flat form, which it needs, "
+           "is refused towards a public address without TLS, as in newest Xray")
     t.note("Shadowsocks 2022 carrier with v2ray: it has no 2022 methods")
 
 
@@ -166,7 +170,7 @@ def cells_that_cannot_exist(t):
 def idle(t, dialect, portal, bridge, seconds):
     """A tunnel that nobody uses stays up: no carrier is opened again, and the first
     flow afterwards works at once."""
-    r = Reverse(t, dialect, "vless", portal, bridge, fams=(4,), start=False)
+    r = Reverse(t, dialect, "vless-tls", portal, bridge, fams=(4,), start=False)
     tap = t.server(traffic.Tap, r.net.vps, 7999, (r.net.VPS[4], CARRIER_PORT[4]), "::")
     for o in r.bridge_conf["outbounds"]:
         if o["protocol"] == "vless":
@@ -216,7 +220,7 @@ def one_after_the_other(t, portal, bridge, n=320):
 
 def held_open(t, dialect, portal, bridge, n=40):
     """40 flows at once, held open: all alive, and the bridge spreads them."""
-    r = Reverse(t, dialect, "vless", portal, bridge, fams=(4,))
+    r = Reverse(t, dialect, "vless-tls", portal, bridge, fams=(4,))
     with contextlib.ExitStack() as stack:
         flows = []
         for i in range(n):
@@ -266,7 +270,7 @@ for _p, _b in ((GARENNE, GARENNE), (GARENNE, V2RAY), (GARENNE, XRAY), (V2RAY, GA
 def visitor_address(t, portal, bridge):
     """VLESS reverse carries the visitor's address: the bridge's freedom can tell it to
     the service in a PROXY header."""
-    r = Reverse(t, "vless", "vless", portal, bridge, start=False, proxyProtocol=1)
+    r = Reverse(t, "vless", "vless-tls", portal, bridge, start=False, proxyProtocol=1)
     heads = []
 
     def serve(srv, c, peer):
@@ -301,7 +305,7 @@ for _p, _b in ((GARENNE, GARENNE), (GARENNE, XRAY), (XRAY, GARENNE), (XRAY, XRAY
 
 def two_bridges(t, dialect, peer_a, peer_b):
     """Two bridges on one portal: one dies, the other goes on within a tick."""
-    r = Reverse(t, dialect, "vless", GARENNE, peer_a, fams=(4,))
+    r = Reverse(t, dialect, "vless-tls", GARENNE, peer_a, fams=(4,))
     t.need(peer_b)
     second = t.program(peer_b, r.net.bridge, r.bridge_conf, "bridge2")
     until(lambda: carriers_of(r.portal, CARRIER_PORT[4]) >= 2, 15, "both bridges are there")

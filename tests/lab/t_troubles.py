@@ -1,6 +1,7 @@
 """The tutorial's troubles and its larger pictures: S6 to S10."""
 import contextlib
 import os
+import re
 import signal
 import threading
 import time
@@ -487,7 +488,14 @@ def frozen_beside_live(s):
     s.bridge.signal(signal.SIGSTOP)
     begin = time.monotonic()
     if s.ours:
-        recovered(s, 20)
+        # Requests that were sent to the frozen one before it is known are lost.
+        failed = 0
+        while not re.search("is gone|silent|dead", s.portal.log()):
+            failed += s.curl("http://127.0.0.1:8081/", limit=2)[0] != 0
+            if time.monotonic() - begin > 25:
+                raise LabError("the frozen bridge is still believed in after 25 s")
+        s.t.note(f"declared dead after {time.monotonic() - begin:.1f} s, "
+                 f"{failed} requests failed until then")
         for _ in range(10):
             s.page()
     else:
