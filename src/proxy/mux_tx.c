@@ -50,12 +50,13 @@ void mux_tx_end(struct mux *m, uint16_t id, bool error)
 	defer_ask(&m->flush);
 }
 
+/* Would a turn of @s bring anything? The end comes after the bytes, which may wait for credit. */
 static bool has_work(const struct mux_session *s)
 {
-	if (s->head || s->want_end || s->want_fin)
+	if (s->head)
 		return true;
 	if (bufq_empty(&s->tx))
-		return false;
+		return s->want_end || s->want_fin;
 	return s->is_dgram || !s->m->peer_ours || s->sent < s->allowed;
 }
 

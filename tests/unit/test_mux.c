@@ -285,6 +285,36 @@ static void one_that_is_not_read_stalls_only_itself(void **state)
 	pair_free(p);
 }
 
+/*
+ * A sender that is out of credit closes: its end has to wait behind its bytes. Once this made the
+ * scheduler serve the session for ever, because it had an end to send.
+ */
+static void close_while_out_of_credit(void **state)
+{
+	struct pair *p = pair_new(false);
+	struct mux_request r = request(CONF_TCP);
+	size_t got;
+
+	(void)state;
+	p->server_sends = 3 << 20;
+	p->a[0].reads = false;
+	end_attach(&p->a[0], mux_open(p->client, &r));
+	do { /* until the window is used up and nothing moves */
+		got = p->b[0].sent;
+		for (int i = 0; i < 50; i++)
+			turn_idle(p->l);
+	} while (p->b[0].sent != got || got == 0);
+	assert_true(p->b[0].sent < p->b[0].to_send);
+	end_close(&p->b[0]);
+	turn_idle(p->l);
+	p->a[0].reads = true;
+	stream_want(p->a[0].s, STREAM_READ);
+	turn_until(p->l, p->a[0].err != 0);
+	assert_int_equal(p->a[0].err, -ERR_END);
+	assert_true(p->a[0].got > 1 << 20);
+	pair_free(p);
+}
+
 static void half_close_and_answer(void **state)
 {
 	struct pair *p = pair_new(false);
@@ -605,6 +635,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(both_ways_many_sessions),
 		cmocka_unit_test(one_that_is_not_read_stalls_only_itself),
+		cmocka_unit_test(close_while_out_of_credit),
 		cmocka_unit_test(half_close_and_answer),
 		cmocka_unit_test(verdicts),
 		cmocka_unit_test(datagrams_keep_their_addresses),
