@@ -9,6 +9,7 @@
 #include "flow/flowlog.h"
 #include "flow/sniffer.h"
 #include "net/resolve.h"
+#include "net/stream_xpipe.h"
 #include "proto/muxcool.h"
 #include "route/procinfo.h"
 #include "route/router.h"
@@ -62,14 +63,32 @@ static void on_arrived(struct loop *l, struct post *p)
 	open_now(f);
 }
 
+/* Whoever takes the outbound's stream lives on this loop, the outbound on another: it gets the end
+ * of a pipe, at once, and the flow goes on with the other end as its inbound. */
+static bool take_by_pipe(struct flow *f)
+{
+	struct flow_taker *t = f->taker;
+	struct stream *end[2];
+
+	if (stream_xpipe_new(f->loop, f->out->home, STREAM_READ_MAX, end) != 0)
+		return false;
+	f->taker = NULL;
+	f->in = end[1];
+	f->in_half_close = true;
+	t->taken(t, end[0], 0, NULL);
+	return true;
+}
+
 /* Both ways of reaching @home leave the flow with an inbound side that belongs to it. */
 static bool bring_inbound(struct flow *f, struct loop *home)
 {
+	if (f->taker)
+		return take_by_pipe(f);
 	if (f->in && stream_move(f->in, home) != 0)
 		f->in = ferry_stream(f->in, home);
 	if (f->in_dgram)
 		f->in_dgram = ferry_dgram(f->in_dgram, home);
-	return f->in || f->in_dgram || f->taker;
+	return f->in || f->in_dgram;
 }
 
 static void move_home(struct flow *f)

@@ -251,9 +251,24 @@ static const struct inbound_ops vless_ops = {
 	.free = vless_free,
 };
 
+/* A user who was promised Vision must not find out at his first connection. */
+static bool promises_vision(const struct conf_inbound *conf)
+{
+	for (size_t i = 0; i < conf->vless.n_users; i++) {
+		const struct conf_vless_user *u = &conf->vless.users[i];
+
+		if (u->flow == CONF_FLOW_NONE)
+			continue;
+		log_err("vless", "%s:%d: the flow xtls-rprx-vision is not supported yet in this "
+				 "version; remove it on both ends", u->at.file, u->at.line);
+		return true;
+	}
+	return false;
+}
+
 struct inbound *in_vless_new(struct core *c, const struct conf_inbound *conf)
 {
-	struct in_vless *v = calloc(1, sizeof(*v));
+	struct in_vless *v = promises_vision(conf) ? NULL : calloc(1, sizeof(*v));
 
 	if (!v)
 		return NULL;

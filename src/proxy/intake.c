@@ -4,7 +4,7 @@
 #include "proxy/drain.h"
 
 /* Per loop: this many lines at once, then the same number again after a while. */
-enum { LOG_BURST = 5, LOG_EVERY_S = 60 };
+enum { LOG_BURST = 3, LOG_EVERY_S = 60 };
 
 static void log_failure(struct intake *k, int err)
 {

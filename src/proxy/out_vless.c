@@ -211,8 +211,14 @@ static const struct outbound_ops vless_ops = {
 
 struct outbound *out_vless_new(struct core *c, const struct conf_outbound *conf)
 {
-	struct out_vless *v = calloc(1, sizeof(*v));
+	struct out_vless *v;
 
+	if (conf->vless.user.flow != CONF_FLOW_NONE) {
+		log_err("vless", "%s:%d: the flow xtls-rprx-vision is not supported yet in this "
+				 "version; remove it on both ends", conf->at.file, conf->at.line);
+		return NULL;
+	}
+	v = calloc(1, sizeof(*v));
 	if (!v)
 		return NULL;
 	v->o = (struct outbound){.ops = &vless_ops, .tag = conf->tag, .core = c};
