@@ -133,6 +133,7 @@ static void fill(struct resolve_result *res, const char *name, enum dns_status s
 	};
 
 	res->err = status == DNS_NOMEM ? -ERR_NOMEM : -ERR_RESOLVE;
+	res->none = status == DNS_NONE;
 	snprintf(words, RESOLVE_WORDS_MAX, "lookup %s: %s", name, text[status]);
 	res->why = words;
 }
@@ -140,6 +141,8 @@ static void fill(struct resolve_result *res, const char *name, enum dns_status s
 static void fill_from(struct resolve_result *res, const struct resolve_entry *e,
 		      char words[RESOLVE_WORDS_MAX])
 {
+	uint64_t now = loop_now(e->r->loop);
+
 	memset(res, 0, sizeof(*res));
 	if (e->status != DNS_OK) {
 		fill(res, e->name, e->status, words);
@@ -147,6 +150,7 @@ static void fill_from(struct resolve_result *res, const struct resolve_entry *e,
 	}
 	res->n = e->n < RESOLVE_MAX ? e->n : RESOLVE_MAX;
 	memcpy(res->ip, e->ip, res->n * sizeof(*res->ip));
+	res->ttl = e->until > now ? (uint32_t)((e->until - now + 999) / 1000) : 0;
 }
 
 static void refuse(struct resolver *r, struct resolve_req *q, int err)

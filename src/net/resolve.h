@@ -73,6 +73,8 @@ struct resolve_result {
 	int err; /* 0, -ERR_RESOLVE (also when nobody answered), -ERR_LIMIT, -ERR_NOMEM */
 	unsigned n;
 	struct ip ip[RESOLVE_MAX]; /* best first */
+	uint32_t ttl;		   /* seconds that the addresses are good for; 0 unknown */
+	bool none;		   /* -ERR_RESOLVE because there are none, not for want of an answer */
 	const char *why;	   /* on failure: "lookup nas.home: no such host" */
 };
 

@@ -130,6 +130,7 @@ static void addresses_are_bounded(void **state)
 static void answers_are_kept(void **state)
 {
 	struct resolve_result res;
+	struct asker a;
 	struct world w;
 	int queries;
 
@@ -143,12 +144,19 @@ static void answers_are_kept(void **state)
 	assert_string_equal(ask(&w, "none.test", CONF_FORCE_IP4), "lookup none.test: no such host");
 	assert_true(resolve_known(w.r, "Four.test", CONF_FORCE_IP4, &res));
 	assert_int_equal(res.n, 1);
+	assert_in_range(res.ttl, 1, 300);
 	assert_true(resolve_known(w.r, "none.test", CONF_FORCE_IP4, &res));
 	assert_int_equal(res.err, -ERR_RESOLVE);
+	assert_true(res.none);
 	assert_true(resolve_known(w.r, "::1", CONF_FORCE_IP4, &res));
 	assert_int_equal(res.n, 1);
 	assert_int_equal(w.dns[0].queries, queries);
 	assert_string_equal(ask(&w, "10.1.2.3", CONF_AS_IS), "10.1.2.3");
+	/* "There is none" is not "nobody knows". */
+	start(&w, &a, "bad.test", CONF_FORCE_IP4);
+	turn_until(w.l, a.n);
+	assert_int_equal(a.res.err, -ERR_RESOLVE);
+	assert_false(a.res.none);
 
 	/* The network changed. */
 	w.dns[0].v4[3] = 77;
