@@ -113,6 +113,8 @@ static void apply_name(struct flow *f, const char *name)
 	}
 	if (core_sniff_excluded(f->core, f->sniff, name, &f->target))
 		return;
+	free(f->seen_name);
+	f->seen_name = NULL;
 	if (f->sniff->route_only)
 		f->seen_name = strdup(name);
 	else
@@ -122,8 +124,10 @@ static void apply_name(struct flow *f, const char *name)
 static void apply(struct flow *f, const struct sniff_result *r)
 {
 	f->protocol = sniff_proto_name(r->proto);
-	if (r->proto == SNIFF_HTTP1)
+	if (r->proto == SNIFF_HTTP1) {
+		sniff_attrs_free(f->attrs); /* of an earlier look: an HTTP inbound, a loopback */
 		f->attrs = sniff_attrs_new(r->method, r->path, r->headers);
+	}
 	if (*r->domain && (f->sniff->override & override_bit(r->proto)))
 		apply_name(f, r->domain);
 }

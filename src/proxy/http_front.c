@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "crypto/secret.h"
+#include "flow/sniffer.h"
 #include "proto/httpproxy.h"
 #include "proxy/answer.h"
 #include "proxy/drain.h"
@@ -23,6 +24,7 @@ struct http_front {
 	const char *user;
 	struct addr target;
 	bool tunnel;
+	struct sniff_attrs *attrs; /* what rules may ask of the request */
 	struct exchange_head next; /* what the flow of the request needs */
 	struct garbage garbage;
 };
@@ -80,6 +82,16 @@ static ssize_t on_plain(struct http_front *h, struct intake *k, const struct htt
 	return 0;
 }
 
+/* Rules on attributes are rare; without a router there are none. */
+static void keep_attrs(struct http_front *h, const struct http_request *req,
+		       const struct http_target *target)
+{
+	struct span path = target->kind == HTTP_TARGET_ABSOLUTE ? target->path : req->target;
+
+	sniff_attrs_free(h->attrs);
+	h->attrs = h->in->core->router ? sniff_attrs_new(req->method, path, req->fields) : NULL;
+}
+
 static ssize_t on_decode(struct intake_user *u, struct intake *k, struct span in)
 {
 	struct http_front *h = container_of(u, struct http_front, on_intake);
@@ -104,6 +116,7 @@ static ssize_t on_decode(struct intake_user *u, struct intake *k, struct span in
 		return -ERR_MALFORMED;
 	}
 	h->target = target.addr;
+	keep_attrs(h, &req, &target);
 	err = target.kind == HTTP_TARGET_AUTHORITY ? on_connect(h, k) :
 						     on_plain(h, k, &req, &target);
 	return err ? err : n;
@@ -117,6 +130,7 @@ static void front_destroy(struct garbage *g)
 static void front_free(struct http_front *h, struct loop *l)
 {
 	exchange_head_fini(&h->next);
+	sniff_attrs_free(h->attrs);
 	h->garbage.destroy = front_destroy;
 	loop_free_later(l, &h->garbage);
 }
@@ -143,6 +157,9 @@ static struct flow *new_flow(struct http_front *h, struct stream *s)
 	f->target = h->target;
 	f->in = s;
 	f->in_half_close = true;
+	f->protocol = "http/1.1";
+	f->attrs = h->attrs;
+	h->attrs = NULL;
 	return f;
 }
 
@@ -176,14 +193,12 @@ static void on_done(struct intake_user *u, struct intake *k, struct stream *s, s
 	}
 	x = exchange_new(s, rest, &h->next, &h->on_exchange);
 	f = x ? new_flow(h, x) : NULL;
-	if (f) {
-		f->protocol = "http/1.1";
+	if (f)
 		flow_dispatch(f);
-	} else if (x) {
+	else if (x)
 		stream_close(x, -ERR_LIMIT);
-	} else {
+	else
 		front_free(h, l);
-	}
 }
 
 static void on_failed(struct intake_user *u, struct intake *k, int err)
