@@ -7,8 +7,10 @@
 #include "proxy/in_tunnel.h"
 #include "proxy/in_vless.h"
 #include "proxy/out_blackhole.h"
+#include "proxy/out_dns.h"
 #include "proxy/out_freedom.h"
 #include "proxy/out_http.h"
+#include "proxy/out_loopback.h"
 #include "proxy/out_mux.h"
 #include "proxy/out_socks.h"
 #include "proxy/out_ss.h"
@@ -25,6 +27,8 @@ static struct inbound *(*const inbounds[CONF_IN_SHADOWSOCKS + 1])(struct core *c
 
 static struct outbound *(*const outbounds[CONF_OUT_LOOPBACK + 1])(struct core *c,
 							      const struct conf_outbound *conf) = {
+	[CONF_OUT_LOOPBACK] = out_loopback_new,
+	[CONF_OUT_DNS] = out_dns_new,
 	[CONF_OUT_HTTP] = out_http_new,
 	[CONF_OUT_SOCKS] = out_socks_new,
 	[CONF_OUT_FREEDOM] = out_freedom_new,

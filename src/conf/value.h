@@ -39,6 +39,17 @@ struct conf_ports {
 	bool given;
 };
 
+/** Is @port in the list, or is there no list? */
+static inline bool conf_ports_has(const struct conf_ports *p, uint16_t port)
+{
+	if (!p->given)
+		return true;
+	for (size_t i = 0; i < p->n; i++)
+		if (port >= p->v[i].from && port <= p->v[i].to)
+			return true;
+	return false;
+}
+
 /* A set of networks. As a condition, 0 means that none was given. */
 enum {
 	CONF_TCP = 1,

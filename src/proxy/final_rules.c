@@ -45,16 +45,6 @@ void final_rules_free(struct final_rules *r)
 	free(r);
 }
 
-static bool has_port(const struct conf_ports *p, uint16_t port)
-{
-	if (!p->given)
-		return true;
-	for (size_t i = 0; i < p->n; i++)
-		if (port >= p->v[i].from && port <= p->v[i].to)
-			return true;
-	return false;
-}
-
 static bool built_in(enum flow_origin origin, const struct ip *ip)
 {
 	switch (origin) {
@@ -73,7 +63,7 @@ bool final_rules_allow(const struct final_rules *r, enum flow_origin origin, uns
 	for (size_t i = 0; i < r->n; i++) {
 		const struct conf_final_rule *rule = &r->rules[i];
 
-		if ((rule->networks && !(rule->networks & net)) || !has_port(&rule->ports, to->port))
+		if ((rule->networks && !(rule->networks & net)) || !conf_ports_has(&rule->ports, to->port))
 			continue;
 		if (r->ips[i] && !iprules_has(r->ips[i], &to->ip))
 			continue;

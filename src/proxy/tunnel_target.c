@@ -36,14 +36,6 @@ struct addr tunnel_fixed(const struct conf_in_tunnel *conf, const struct ipport 
 	return to;
 }
 
-static bool listens_on_port(const struct conf_listen *l, uint16_t port)
-{
-	for (size_t i = 0; i < l->ports.n; i++)
-		if (port >= l->ports.v[i].from && port <= l->ports.v[i].to)
-			return true;
-	return false;
-}
-
 /* An address can be bound without special rights only if it is one of this host. */
 static bool is_ours(const struct ip *ip)
 {
@@ -61,7 +53,7 @@ static bool is_ours(const struct ip *ip)
 /* Asked only when the ports agree, so that ordinary connections cost no system call. */
 static bool is_inbound(const struct conf_listen *l, const struct ipport *to)
 {
-	if (l->kind == CONF_LISTEN_UNIX || !listens_on_port(l, to->port))
+	if (l->kind == CONF_LISTEN_UNIX || !conf_ports_has(&l->ports, to->port))
 		return false;
 	if (l->kind == CONF_LISTEN_IP && !ip_is_any(&l->ip))
 		return ip_eq(&l->ip, &to->ip);

@@ -1,0 +1,81 @@
+#include "proxy/dns_rules.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+
+#include "proto/dnsmsg.h"
+
+struct dns_rules {
+	const struct conf_dns_rule *rules;
+	size_t n;
+	struct domset *names[]; /* per rule; NULL: any name */
+};
+
+struct dns_rules *dns_rules_new(const struct conf_dns_rule *rules, size_t n, struct lists *lists,
+				struct route_report *report)
+{
+	struct dns_rules *r = calloc(1, sizeof(*r) + n * sizeof(r->names[0]));
+	bool bad = false;
+
+	if (!r)
+		return NULL;
+	r->rules = rules;
+	r->n = n;
+	for (size_t i = 0; i < n; i++) {
+		if (rules[i].domains.n == 0)
+			continue;
+		report->at = &rules[i].at;
+		report->key = "domain";
+		r->names[i] = lists_domains(lists, rules[i].domains, DOMSET_KEYWORD, report);
+		bad |= r->names[i] == NULL;
+	}
+	if (bad) {
+		dns_rules_free(r);
+		return NULL;
+	}
+	return r;
+}
+
+void dns_rules_free(struct dns_rules *r)
+{
+	if (!r)
+		return;
+	for (size_t i = 0; i < r->n; i++)
+		domset_free(r->names[i]);
+	free(r);
+}
+
+static bool is_address(uint16_t type)
+{
+	return type == DNSMSG_A || type == DNSMSG_AAAA;
+}
+
+/* The resolver knows addresses; of anything else it has nothing to say. */
+static struct dns_verdict verdict(enum conf_dns_action action, uint16_t rcode, uint16_t type)
+{
+	if (action == CONF_DNS_HIJACK && !is_address(type))
+		return (struct dns_verdict){CONF_DNS_RETURN, DNSMSG_NOERROR};
+	return (struct dns_verdict){action, (uint8_t)rcode};
+}
+
+struct dns_verdict dns_rules_judge(const struct dns_rules *r, uint16_t type, const char *name)
+{
+	char lower[DNSMSG_NAME_MAX + 1];
+	struct domkey key;
+	bool named;
+	size_t n = 0;
+
+	for (; name[n] && n < DNSMSG_NAME_MAX; n++)
+		lower[n] = (char)tolower((unsigned char)name[n]);
+	named = domkey_init(&key, span_of(lower, n));
+	for (size_t i = 0; i < r->n; i++) {
+		const struct conf_dns_rule *rule = &r->rules[i];
+
+		if (!conf_ports_has(&rule->qtypes, type))
+			continue;
+		if (r->names[i] && !(named && domset_has(r->names[i], &key)))
+			continue;
+		return verdict(rule->action, rule->rcode, type);
+	}
+	return verdict(CONF_DNS_HIJACK, 0, type);
+}
