@@ -19,7 +19,8 @@ struct socks_udp {
 	struct conn_info info;
 	const char *user;
 	uint32_t level;
-	struct ipport client; /* family 0, port 0: not known yet */
+	struct ipport client; /* port 0: has not sent anything yet */
+	struct ipport said;   /* by the request: another address that it may send from */
 	struct addr target;   /* of the flow: answers without a source came from there */
 	bool flowing;
 	bool over; /* the connection is gone, the flow has yet to notice */
@@ -127,10 +128,15 @@ static void on_control(struct stream_user *su, struct stream *s, unsigned events
 		stream_want(s, STREAM_READ);
 }
 
-static bool is_client(struct socks_udp *u, const struct ipport *from)
+/* The request says where the datagrams will come from; some programs (v2ray) say where they will
+ * go instead, so the other end of the connection may send in any case. */
+static bool is_client(const struct socks_udp *u, const struct ipport *from)
 {
-	return (u->client.ip.family == 0 || ip_eq(&u->client.ip, &from->ip)) &&
-	       (u->client.port == 0 || u->client.port == from->port);
+	if (u->client.port)
+		return ipport_eq(&u->client, from);
+	return u->client.ip.family == 0 || ip_eq(&u->client.ip, &from->ip) ||
+	       (ip_eq(&u->said.ip, &from->ip) &&
+		(u->said.port == 0 || u->said.port == from->port));
 }
 
 static bool begin_flow(struct socks_udp *u, const struct addr *target)
@@ -201,7 +207,7 @@ struct socks_udp *socks_udp_new(struct inbound *in, struct loop *l, const struct
 	u->info = *info;
 	u->client.ip = info->source.ip;
 	if (from->kind == ADDR_IP && !ip_is_any(&from->ip))
-		addr_to_ipport(from, &u->client);
+		addr_to_ipport(from, &u->said);
 	timer_init(&u->idle, l, on_idle);
 	list_init(&u->garbage.node);
 	list_init(&u->orphan.node);

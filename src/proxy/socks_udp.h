@@ -7,9 +7,9 @@
  *   socks_udp_new       a bound socket, to be announced
  *   socks_udp_start     takes the connection; from now on the association keeps itself
  *
- * Datagrams from anybody but the client are ignored: who that is was said in the
- * request or else is the other end of the connection, and the first valid
- * datagram fixes the port.
+ * Datagrams from anybody but the client are ignored: that is the other end of the
+ * connection, or the address that the request said, and the first valid datagram
+ * fixes which and the port.
  */
 #ifndef GARENNE_PROXY_SOCKS_UDP_H
 #define GARENNE_PROXY_SOCKS_UDP_H
