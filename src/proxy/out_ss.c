@@ -7,10 +7,10 @@
 #include "base/log.h"
 #include "crypto/rand.h"
 #include "flow/core.h"
-#include "flow/dialer.h"
 #include "flow/via.h"
 #include "net/dgram_udp.h"
 #include "proto/ssudp.h"
+#include "proxy/client.h"
 #include "proxy/ss_keys.h"
 #include "proxy/ss_stream.h"
 
@@ -21,13 +21,9 @@ struct out_ss {
 	struct ss_chain keys;
 };
 
-struct ss_dial {
+struct ss_client {
+	struct client c;
 	struct out_ss *v;
-	struct flow *f;
-	struct dial *dial;
-	struct dial_user on_dialed;
-	struct flow_opening opening;
-	struct garbage garbage;
 };
 
 /* A UDP association with the server. */
@@ -43,29 +39,11 @@ struct ss_assoc {
 
 /* ---- TCP ---- */
 
-static void dial_destroy(struct garbage *g)
+static void client_done(struct client *c, struct flow *f, struct stream *s, struct bufq *rest)
 {
-	free(container_of(g, struct ss_dial, garbage));
-}
+	struct out_ss *v = container_of(c, struct ss_client, c)->v;
 
-static void dial_free(struct ss_dial *d)
-{
-	d->garbage.destroy = dial_destroy;
-	loop_free_later(d->f->loop, &d->garbage);
-}
-
-static void on_dialed(struct dial_user *u, struct stream *s, int err, const char *why)
-{
-	struct ss_dial *d = container_of(u, struct ss_dial, on_dialed);
-	struct flow *f = d->f;
-	struct out_ss *v = d->v;
-
-	f->opening = NULL;
-	dial_free(d);
-	if (!s) {
-		flow_failed(f, err, why);
-		return;
-	}
+	(void)rest; /* the request leaves with the flow's first bytes */
 	s = ss_stream_client(s, &v->keys, &f->target, f->taker != NULL);
 	if (s)
 		flow_connected(f, s, true);
@@ -73,33 +51,26 @@ static void on_dialed(struct dial_user *u, struct stream *s, int err, const char
 		flow_failed(f, -ERR_NOMEM, NULL);
 }
 
-static void on_cancel(struct flow_opening *o)
+static void client_free(struct client *c)
 {
-	struct ss_dial *d = container_of(o, struct ss_dial, opening);
-
-	dial_cancel(d->dial);
-	dial_free(d);
+	free(container_of(c, struct ss_client, c));
 }
+
+static const struct client_ops client_ops = {
+	.done = client_done,
+	.free = client_free,
+};
 
 static void open_tcp(struct out_ss *v, struct flow *f)
 {
-	struct ss_dial *d = calloc(1, sizeof(*d));
+	struct ss_client *k = calloc(1, sizeof(*k));
 
-	if (!d) {
+	if (!k) {
 		flow_failed(f, -ERR_NOMEM, NULL);
 		return;
 	}
-	d->v = v;
-	d->f = f;
-	d->on_dialed.on_dialed = on_dialed;
-	d->opening.cancel = on_cancel;
-	d->dial = dialer_dial(v->dialer, f->loop, &v->conf->ss.server, f, &d->on_dialed);
-	if (!d->dial) {
-		dial_free(d);
-		flow_failed(f, -ERR_NOMEM, NULL);
-		return;
-	}
-	f->opening = &d->opening;
+	k->v = v;
+	client_start(&k->c, &client_ops, v->dialer, &v->conf->ss.server, f);
 }
 
 /* ---- UDP ---- */

@@ -6,9 +6,9 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "flow/core.h"
-#include "flow/dialer.h"
 #include "proto/muxcool.h"
 #include "proto/vless.h"
+#include "proxy/client.h"
 #include "proxy/mux.h"
 #include "proxy/vless_cap.h"
 #include "proxy/vless_packets.h"
@@ -22,13 +22,9 @@ struct out_vless {
 };
 
 /* One connection to the server while it is opened for a flow. */
-struct vless_dial {
+struct vless_client {
+	struct client c;
 	struct out_vless *v;
-	struct flow *f;
-	struct dial *dial;
-	struct dial_user on_dialed;
-	struct flow_opening opening;
-	struct garbage garbage;
 };
 
 /* A mux with one UDP session, and what ends with it. */
@@ -39,17 +35,6 @@ struct xudp {
 };
 
 enum { PORT_DNS = 53, PORT_QUIC = 443 };
-
-static void dial_destroy(struct garbage *g)
-{
-	free(container_of(g, struct vless_dial, garbage));
-}
-
-static void dial_free(struct vless_dial *d)
-{
-	d->garbage.destroy = dial_destroy;
-	loop_free_later(d->f->loop, &d->garbage);
-}
 
 /* XUDP where stock clients use it: everything but DNS and QUIC, which have one target each. */
 static bool use_xudp(const struct flow *f)
@@ -150,49 +135,33 @@ static void connected(struct out_vless *v, struct flow *f, struct stream *s)
 		flow_failed(f, -ERR_NOMEM, NULL);
 }
 
-static void on_dialed(struct dial_user *u, struct stream *s, int err, const char *why)
+static void client_done(struct client *c, struct flow *f, struct stream *s, struct bufq *rest)
 {
-	struct vless_dial *d = container_of(u, struct vless_dial, on_dialed);
-	struct flow *f = d->f;
-	struct out_vless *v = d->v;
-
-	d->dial = NULL;
-	f->opening = NULL;
-	dial_free(d);
-	if (s)
-		connected(v, f, s);
-	else
-		flow_failed(f, err, why);
+	(void)rest; /* VLESS begins with our words, and they leave with the flow's */
+	connected(container_of(c, struct vless_client, c)->v, f, s);
 }
 
-static void on_cancel(struct flow_opening *o)
+static void client_free(struct client *c)
 {
-	struct vless_dial *d = container_of(o, struct vless_dial, opening);
-
-	dial_cancel(d->dial);
-	dial_free(d);
+	free(container_of(c, struct vless_client, c));
 }
+
+static const struct client_ops client_ops = {
+	.done = client_done,
+	.free = client_free,
+};
 
 static void vless_open(struct outbound *o, struct flow *f)
 {
 	struct out_vless *v = container_of(o, struct out_vless, o);
-	struct vless_dial *d = calloc(1, sizeof(*d));
+	struct vless_client *k = calloc(1, sizeof(*k));
 
-	if (!d) {
+	if (!k) {
 		flow_failed(f, -ERR_NOMEM, NULL);
 		return;
 	}
-	d->v = v;
-	d->f = f;
-	d->on_dialed.on_dialed = on_dialed;
-	d->opening.cancel = on_cancel;
-	d->dial = dialer_dial(v->dialer, f->loop, &v->conf->server, f, &d->on_dialed);
-	if (!d->dial) {
-		dial_free(d);
-		flow_failed(f, -ERR_NOMEM, NULL);
-		return;
-	}
-	f->opening = &d->opening;
+	k->v = v;
+	client_start(&k->c, &client_ops, v->dialer, &v->conf->server, f);
 }
 
 static void vless_free(struct outbound *o)
