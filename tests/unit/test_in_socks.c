@@ -346,6 +346,35 @@ static void test_udp(void **state)
 	end(&r);
 }
 
+/* The request of v2ray 4 names the target, not the sender. */
+static void test_udp_request_that_names_the_target(void **state)
+{
+	const struct conf_in_socks conf = {.udp = true};
+	struct ipport relay, at, me, from;
+	uint8_t b[600];
+	struct rig r;
+	int c, u, t;
+	size_t n;
+
+	(void)state;
+	begin(&r, &conf);
+	c = rig_client(&r, 0);
+	send_hex(c, "05 01 00 05 03 00 01 c0000209 0035");
+	assert_int_equal(turn_read(r.l, c, b, 12), 12);
+	relay = r.info.local;
+	relay.port = (uint16_t)(b[10] << 8 | b[11]);
+	u = rig_target(SOCK_DGRAM, &me);
+	t = rig_target(SOCK_DGRAM, &at);
+	n = datagram(b, &at, "hello");
+	assert_true(rig_sendto(u, b, n, &relay));
+	assert_int_equal(rig_recv(&r, t, b, sizeof(b), &from), 5);
+	close(c);
+	close(u);
+	close(t);
+	turn_until(r.l, rig_flows(&r) == 0);
+	end(&r);
+}
+
 static void test_udp_ends_without_a_flow(void **state)
 {
 	const struct conf_in_socks conf = {.udp = true};
@@ -377,6 +406,7 @@ int main(void)
 		cmocka_unit_test(test_verdict),
 		cmocka_unit_test(test_http_on_the_same_port),
 		cmocka_unit_test(test_udp),
+		cmocka_unit_test(test_udp_request_that_names_the_target),
 		cmocka_unit_test(test_udp_ends_without_a_flow),
 	};
 
