@@ -45,7 +45,8 @@ class Targets:
 # What stock programs are known for: carrier, near, far (patterns), check, reason.
 QUIRKS = (
     ("ss2022-*", "*", "[vx]*", "ends", "an end is not passed on before the idle limit"),
-    ("ss2022-*", "[vx]*", "[vx]*", "refused", "a failed dial is not passed on either"),
+    ("ss2022-*", "[vx]*", "*", "ends", "keeps its client open until the client ends too"),
+    ("ss2022-*", "[vx]*", "*", "refused", "nor of a failed dial does it tell the client"),
     ("http*", "[vx]*", "*", "banner", "dials only after the client's first bytes"),
     ("ss-*", "xray", "[vxl]*", "banner", "its first chunk is empty, which others take for an end"),
 )
