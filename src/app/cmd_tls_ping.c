@@ -63,7 +63,7 @@ static int resolve(struct ping *p)
 	return err;
 }
 
-static int dial(const struct ping *p)
+static int dial(struct ping *p)
 {
 	struct timeval limit = {.tv_sec = TIMEOUT_S};
 	struct sockaddr_storage to;
@@ -172,7 +172,7 @@ static void print_session(SSL *ssl, bool named)
 
 /* ---- one handshake ---- */
 
-static bool prepare(SSL *ssl, const struct ping *p, bool named)
+static bool prepare(SSL *ssl, struct ping *p, bool named)
 {
 	static const uint8_t protocols[] = "\x02h2\x08http/1.1";
 	X509_VERIFY_PARAM *v = SSL_get0_param(ssl);
@@ -195,7 +195,7 @@ static int go_on(int ok, X509_STORE_CTX *sc)
 	return 1;
 }
 
-static int shake(SSL_CTX *ctx, const struct ping *p, bool named)
+static int shake(SSL_CTX *ctx, struct ping *p, bool named)
 {
 	int fd = dial(p), code = EXIT_FAILED;
 	SSL *ssl;
@@ -223,7 +223,7 @@ static int shake(SSL_CTX *ctx, const struct ping *p, bool named)
 	return code;
 }
 
-static int ping(const struct ping *p)
+static int ping(struct ping *p)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 	char text[ADDR_TEXT_MAX];
