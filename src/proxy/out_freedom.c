@@ -47,6 +47,8 @@ enum conf_strategy freedom_strategy(const struct out_freedom *o)
 {
 	enum conf_strategy s = o->conf->freedom.strategy;
 
+	if (s == CONF_AS_IS) /* the same thing, written on the outbound */
+		s = o->conf->target_strategy;
 	return s != CONF_AS_IS ? s : o->conf->stream.sockopt.strategy;
 }
 
