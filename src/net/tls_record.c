@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "crypto/kdf.h"
 #include "crypto/secret.h"
 
 enum {
@@ -12,32 +11,16 @@ enum {
 	PIECE_MIN = 512,
 };
 
-struct suite {
-	uint16_t id;
-	uint8_t key_len;
-	enum sha_alg hash;
-	const char *cipher;
-};
-
-static const struct suite suites[] = {
-	{TLS_AES_128_GCM, 16, SHA_ALG_256, "AES-128-GCM"},
-	{TLS_AES_256_GCM, 32, SHA_ALG_384, "AES-256-GCM"},
-	{TLS_CHACHA20, 32, SHA_ALG_256, "ChaCha20-Poly1305"},
-};
-
-static int expand(const struct suite *s, const struct tls_secret *secret, const char *label,
-		  uint8_t *out, size_t n)
+static const char *cipher_name(const struct tls13_suite *s)
 {
-	return kdf_expand_label(s->hash, out, n, span_of(secret->b, secret->n), label,
-				span_of(NULL, 0));
-}
-
-static const struct suite *suite_find(uint16_t id)
-{
-	for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++)
-		if (suites[i].id == id)
-			return &suites[i];
-	return NULL;
+	switch (s->aead) {
+	case AEAD_AES_128_GCM:
+		return "AES-128-GCM";
+	case AEAD_AES_256_GCM:
+		return "AES-256-GCM";
+	default:
+		return "ChaCha20-Poly1305";
+	}
 }
 
 ssize_t tls_header_decode(struct tls_header *out, struct span in)
@@ -78,11 +61,11 @@ ssize_t tls_record_ready(const struct bufq *in)
 }
 
 /* Key and IV of d->secret; @cipher NULL: into the context that there is. */
-static int dir_key(struct tls_dir *d, const struct suite *s, const EVP_CIPHER *cipher, int seal)
+static int dir_key(struct tls_dir *d, const struct tls13_suite *s, const EVP_CIPHER *cipher,
+		   int seal)
 {
-	uint8_t key[32];
-	bool ok = expand(s, &d->secret, "key", key, s->key_len) == 0 &&
-		  expand(s, &d->secret, "iv", d->iv, sizeof(d->iv)) == 0 &&
+	uint8_t key[AEAD_KEY_MAX];
+	bool ok = tls13_traffic_keys(s, &d->secret, key, d->iv) == 0 &&
 		  EVP_CipherInit_ex(d->evp, cipher, NULL, key, NULL, seal) == 1;
 
 	secret_wipe(key, sizeof(key));
@@ -92,7 +75,7 @@ static int dir_key(struct tls_dir *d, const struct suite *s, const EVP_CIPHER *c
 
 int tls_dir_init(struct tls_dir *d, uint16_t suite, const struct tls_secret *secret, bool seal)
 {
-	const struct suite *s = suite_find(suite);
+	const struct tls13_suite *s = tls13_suite_find(suite);
 	EVP_CIPHER *cipher;
 	int err = -ERR_NOMEM;
 
@@ -102,7 +85,7 @@ int tls_dir_init(struct tls_dir *d, uint16_t suite, const struct tls_secret *sec
 	d->suite = suite;
 	d->secret = *secret;
 	d->evp = EVP_CIPHER_CTX_new();
-	cipher = EVP_CIPHER_fetch(NULL, s->cipher, NULL);
+	cipher = EVP_CIPHER_fetch(NULL, cipher_name(s), NULL);
 	if (d->evp && cipher)
 		err = dir_key(d, s, cipher, seal);
 	EVP_CIPHER_free(cipher);
@@ -113,16 +96,10 @@ int tls_dir_init(struct tls_dir *d, uint16_t suite, const struct tls_secret *sec
 
 int tls_dir_update(struct tls_dir *d)
 {
-	const struct suite *s = suite_find(d->suite);
-	struct tls_secret next = {.n = d->secret.n};
-	int err = -ERR_NOMEM;
+	const struct tls13_suite *s = tls13_suite_find(d->suite);
+	int err = tls13_secret_update(s->hash, &d->secret);
 
-	if (expand(s, &d->secret, "traffic upd", next.b, next.n) == 0) {
-		d->secret = next;
-		err = dir_key(d, s, NULL, -1);
-	}
-	secret_wipe(&next, sizeof(next));
-	return err;
+	return err ? err : dir_key(d, s, NULL, -1);
 }
 
 void tls_dir_fini(struct tls_dir *d)

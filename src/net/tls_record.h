@@ -24,6 +24,7 @@
 
 #include "base/buf.h"
 #include "base/span.h"
+#include "crypto/tls13.h"
 
 /* Content types, RFC 8446 section 5.1. */
 enum tls_type {
@@ -36,18 +37,9 @@ enum tls_type {
 enum {
 	TLS_HEADER_LEN = 5,
 	TLS_TAG_LEN = 16,
-	TLS_IV_LEN = 12,
-	TLS_SECRET_MAX = 48,
 	TLS_PLAIN_MAX = 16384,		 /* section 5.1 */
 	TLS_CIPHER_MAX = 16384 + 256,	 /* section 5.2 */
 	TLS_CIPHER_MAX_12 = 16384 + 2048, /* RFC 5246 section 6.2.3 */
-};
-
-/* Cipher suites, RFC 8446 appendix B.4. */
-enum {
-	TLS_AES_128_GCM = 0x1301,
-	TLS_AES_256_GCM = 0x1302,
-	TLS_CHACHA20 = 0x1303,
 };
 
 struct tls_header {
@@ -61,12 +53,6 @@ ssize_t tls_header_decode(struct tls_header *out, struct span in);
 /** Length of the record in front of @in, header included; 0 when it is not complete, or as
  * tls_header_decode. */
 ssize_t tls_record_ready(const struct bufq *in);
-
-/* A traffic secret. Wiped by whoever holds it. */
-struct tls_secret {
-	uint8_t b[TLS_SECRET_MAX];
-	uint8_t n;
-};
 
 struct evp_cipher_ctx_st;
 
