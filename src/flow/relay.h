@@ -57,7 +57,6 @@ struct relay {
 	struct relay_limits limits;
 	struct timer idle;
 	struct relay_user *user;
-	bool active; /* bytes moved since the timer was last set */
 	bool splice;
 };
 

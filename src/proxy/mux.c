@@ -6,6 +6,12 @@
 #include "conf/value.h"
 #include "proxy/mux_int.h"
 
+void mux_set_want(struct mux *m)
+{
+	stream_want(m->carrier, (m->rx_waits_for ? 0u : (unsigned)STREAM_READ) |
+					(bufq_empty(&m->out) ? 0u : (unsigned)STREAM_WRITE));
+}
+
 static void on_carrier_event(struct stream_user *u, struct stream *s, unsigned events)
 {
 	struct mux *m = container_of(u, struct mux, on_carrier);

@@ -56,7 +56,7 @@ struct mux_session {
 
 	/* from the peer */
 	struct bufq rx;
-	uint64_t received, consumed, granted;
+	uint64_t consumed, granted;
 	uint32_t window;
 	uint64_t drained_ms; /* when the user last took something */
 
@@ -107,6 +107,8 @@ struct mux {
 };
 
 /* mux.c */
+/** What the carrier is asked for: bytes, unless a reader holds them up; room, if something waits. */
+void mux_set_want(struct mux *m);
 struct mux_session *mux_session_new(struct mux *m, uint16_t id, const struct mux_request *req);
 struct mux_session *mux_session_find(const struct mux *m, uint16_t id);
 /** Off the tables; the memory goes at the end of the turn. The user has closed it. */

@@ -8,12 +8,6 @@
  * keep a whole read's memory alive. */
 enum { PARK_COPY = BUF_SMALL };
 
-static void set_want(struct mux *m)
-{
-	stream_want(m->carrier, (m->rx_waits_for ? 0u : (unsigned)STREAM_READ) |
-					(bufq_empty(&m->out) ? 0u : (unsigned)STREAM_WRITE));
-}
-
 /* A session that the peer may not go on with: it is told, and the user sees a reset. */
 static void reset_session(struct mux_session *s, int err)
 {
@@ -37,7 +31,7 @@ void mux_rx_resume(struct mux_session *s)
 	m->rx_waits_for = NULL;
 	if (m->ended)
 		return;
-	set_want(m);
+	mux_set_want(m);
 	stream_notify(m->carrier, STREAM_READ);
 }
 
@@ -76,7 +70,6 @@ static void stream_payload(struct mux_session *s, size_t n)
 		bufq_drop(&m->in, n);
 		return;
 	}
-	s->received += n;
 	if (parked && n < PARK_COPY) {
 		struct span piece = bufq_pullup(&m->in, n);
 
@@ -347,5 +340,5 @@ void mux_rx_ready(struct mux *m)
 	else if (n < 0 && !m->rx_waits_for)
 		mux_die(m, (int)n, NULL);
 	else
-		set_want(m);
+		mux_set_want(m);
 }

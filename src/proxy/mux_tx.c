@@ -233,6 +233,5 @@ void mux_tx_flush(struct mux *m)
 		if (!bufq_empty(&m->out))
 			break;
 	}
-	stream_want(m->carrier, (m->rx_waits_for ? 0u : (unsigned)STREAM_READ) |
-					(bufq_empty(&m->out) ? 0u : (unsigned)STREAM_WRITE));
+	mux_set_want(m);
 }

@@ -38,7 +38,6 @@ struct mux_carrier {
 	struct pool *pool;
 	struct list node;
 	struct flow_taker taker; /* while it is opened */
-	struct flow *f;
 	struct mux *mux;
 	struct mux_user on_mux;
 	struct timer idle;
@@ -213,7 +212,6 @@ static void dial(struct pool *p)
 	list_init(&c->node);
 	timer_init(&c->idle, m->o.home, on_idle);
 	c->taker.taken = on_taken;
-	c->f = f;
 	f->taker = &c->taker;
 	f->out = m->inner;
 	addr_set_host(&f->target, span_str(MUXCOOL_NAME), MUXCOOL_PORT);
