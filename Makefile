@@ -42,6 +42,14 @@ CFLAGS_asan    := -O1 -g $(SANITIZE) -Wno-conversion
 LDFLAGS_release := $(LDHARDEN)
 LDFLAGS_asan   := $(SANITIZE)
 
+# lwIP as released, by scripts/fetch-lwip.sh; configured by lwip-port/lwipopts.h.
+# Its warnings are not ours to mend.
+LWIP      := build/lwip
+LWIP_CORE := def inet_chksum init ip mem memp netif pbuf tcp tcp_in tcp_out ipv4/icmp ipv4/ip4 \
+	ipv4/ip4_addr ipv6/icmp6 ipv6/ip6 ipv6/ip6_addr ipv6/nd6
+LWIP_INC  := -isystem $(LWIP)/src/include -Ilwip-port
+LWIP_OBJ  := $(LWIP_CORE:%=$(B)/lwip/%.o)
+
 ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Isrc $(WARN) $(PKG_CFLAGS) $(CFLAGS_$(MODE)) $(CFLAGS)
 ALL_LDFLAGS := $(LDFLAGS_$(MODE)) $(LDFLAGS)
 
@@ -51,7 +59,7 @@ LIB   := $(B)/libgarenne.a
 UNIT  := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_RUNS ?= 10000000
-FUZZ_OBJ := $(SRC:src/%.c=build/fuzz/obj/%.o)
+FUZZ_OBJ := $(SRC:src/%.c=build/fuzz/obj/%.o) $(LWIP_CORE:%=build/fuzz/obj/lwip/%.o)
 FUZZ_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Isrc $(PKG_CFLAGS) -O2 -g -DFUZZING -DGARENNE_VERSION='"fuzz"' \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
 
@@ -62,13 +70,29 @@ $(B)/garenne: $(B)/main.o $(LIB)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(LIB) $(PKG_LIBS)
 
-$(LIB): $(OBJ)
-	$(Q)rm -f $@ && $(AR) rcs $@ $(OBJ)
+$(LIB): $(OBJ) $(LWIP_OBJ)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(B)/%.o: src/%.c Makefile
 	@echo "  CC    $<"
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(LWIP)/complete: scripts/fetch-lwip.sh lwip-port/SHA256SUMS
+	@echo "  FETCH lwIP"
+	@scripts/fetch-lwip.sh
+
+$(LWIP_CORE:%=$(LWIP)/src/core/%.c): $(LWIP)/complete ;
+
+$(B)/lwip/%.o: $(LWIP)/src/core/%.c lwip-port/lwipopts.h Makefile
+	@echo "  CC    $<"
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(LWIP_INC) $(CFLAGS_$(MODE)) $(CFLAGS) -w -MMD -MP -c -o $@ $<
+
+# Nobody else sees its headers (scripts/check-deps.sh).
+$(B)/vpn/%.o build/fuzz/obj/vpn/%.o: ALL_CFLAGS += $(LWIP_INC)
+build/fuzz/obj/vpn/%.o: FUZZ_CFLAGS += $(LWIP_INC)
+$(filter $(B)/vpn/%,$(OBJ)) $(filter build/fuzz/obj/vpn/%,$(FUZZ_OBJ)): | $(LWIP)/complete
 
 # The version changes with every commit: only this object depends on it.
 $(B)/app/version.o: ALL_CFLAGS += -DGARENNE_VERSION='"$(VERSION)"'
@@ -101,6 +125,10 @@ $(B)/replay/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIB)
 build/fuzz/obj/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+
+build/fuzz/obj/lwip/%.o: $(LWIP)/src/core/%.c lwip-port/lwipopts.h Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(LWIP_INC) -w -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
 
 build/fuzz/libgarenne.a: $(FUZZ_OBJ)
 	$(Q)rm -f $@ && $(AR) rcs $@ $(FUZZ_OBJ)
@@ -158,5 +186,5 @@ install: $(B)/garenne
 clean:
 	rm -rf build
 
--include $(OBJ:.o=.d) $(FUZZ_OBJ:.o=.d) $(B)/main.d \
+-include $(OBJ:.o=.d) $(LWIP_OBJ:.o=.d) $(FUZZ_OBJ:.o=.d) $(B)/main.d \
 	$(wildcard $(B)/unit/*.d $(B)/replay/*.d $(B)/bench/*.d)
