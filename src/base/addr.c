@@ -296,6 +296,33 @@ bool prefix_has(const struct prefix *p, const struct ip *ip)
 	return (p->ip.b[full] & mask) == (ip->b[full] & mask);
 }
 
+struct ip prefix_rebase(const struct prefix *to, const struct ip *ip)
+{
+	size_t full = to->len / 8, rest = to->len % 8;
+	struct ip out = *ip;
+
+	memcpy(out.b, to->ip.b, full);
+	if (rest) {
+		uint8_t mask = (uint8_t)(0xff << (8 - rest));
+
+		out.b[full] = (uint8_t)((to->ip.b[full] & mask) | (ip->b[full] & ~mask));
+	}
+	return out;
+}
+
+char *prefix_text(const struct prefix *p, char *out, size_t cap)
+{
+	char host[46];
+
+	snprintf(out, cap, "%s/%u", ip_text(&p->ip, host, sizeof(host)), p->len);
+	return out;
+}
+
+bool prefix_overlaps(const struct prefix *a, const struct prefix *b)
+{
+	return a->len <= b->len ? prefix_has(a, &b->ip) : prefix_has(b, &a->ip);
+}
+
 static const char *const private_text[] = {
 	"0.0.0.0/8",	  "10.0.0.0/8",	   "100.64.0.0/10",  "127.0.0.0/8",    "169.254.0.0/16",
 	"172.16.0.0/12",  "192.0.0.0/24",  "192.0.2.0/24",   "192.88.99.0/24", "192.168.0.0/16",

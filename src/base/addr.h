@@ -99,6 +99,12 @@ int prefix_set(struct prefix *out, const struct ip *ip, unsigned len);
 /** Parses "10.0.0.0/8", "::1", ...; host bits are cleared. 0 or -ERR_MALFORMED. */
 int prefix_parse(struct prefix *out, struct span text);
 bool prefix_has(const struct prefix *p, const struct ip *ip);
+/** @ip with the network bits of @to and its own host bits; both of one family. */
+struct ip prefix_rebase(const struct prefix *to, const struct ip *ip);
+/** "10.0.0.0/8" into @out (at least 50 bytes); returns @out. */
+char *prefix_text(const struct prefix *p, char *out, size_t cap);
+/** True when some address is in both. */
+bool prefix_overlaps(const struct prefix *a, const struct prefix *b);
 /** True for every address that is not globally reachable (RFC 6890 and multicast). */
 bool ip_is_private(const struct ip *ip);
 /** The table behind ip_is_private, also known as geoip:private; count in *@n. */

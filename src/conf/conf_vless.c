@@ -101,6 +101,28 @@ static const char *user_reverse(const struct jnode *user)
 	return tag;
 }
 
+/* One address of each family at most. */
+static void user_source(const struct jnode *user, struct conf_vless_user *out)
+{
+	struct conf_strs l = jnode_strs(user, "source");
+	struct jnode n;
+	struct ip ip;
+
+	for (size_t i = 0; i < l.n; i++) {
+		bool ok = ip_parse(&ip, span_str(l.v[i])) == 0;
+		struct ip *to = ok && ip.family == 6 ? &out->source6 : &out->source4;
+
+		jnode_get(user, "source", &n);
+		if (!ok)
+			jnode_error(&n, "found \"%.60s\", expected an IP address", l.v[i]);
+		else if (to->family)
+			jnode_error(&n, "found \"%.60s\", a second IPv%u address, expected one of each "
+					"family at most", l.v[i], ip.family);
+		else
+			*to = ip;
+	}
+}
+
 static void in_user_parse(const struct jnode *n, enum conf_flow flow, struct conf_vless_user *out)
 {
 	static const struct key keys[] = {
@@ -109,6 +131,7 @@ static void in_user_parse(const struct jnode *n, enum conf_flow flow, struct con
 		KNOWN("level"),
 		KNOWN("flow"),
 		KNOWN("reverse"),
+		KNOWN("source"),
 		{"encryption", KEY_REFUSED,
 		 "VLESS users: \"encryption\" should not be in inbound settings"},
 		QUIET("seed"),
@@ -129,6 +152,7 @@ static void in_user_parse(const struct jnode *n, enum conf_flow flow, struct con
 	out->level = conf_parse_level(n, "level");
 	out->flow = flow_parse(n, "VLESS users: \"flow\"", true, flow);
 	out->reverse_tag = user_reverse(n);
+	user_source(n, out);
 }
 
 static void users_parse(const struct jnode *settings, struct conf_in_vless *out)

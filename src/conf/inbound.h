@@ -77,6 +77,8 @@ struct conf_vless_user {
 	uint32_t level;
 	enum conf_flow flow;
 	const char *reverse_tag; /* not "": this user is a bridge; the tag names an outbound */
+	/* ours: his flows have this source address, by family of their target; family 0: none */
+	struct ip source4, source6;
 };
 
 struct conf_fallback {

@@ -77,9 +77,17 @@ struct conf_noise {
 	bool ipv4, ipv6; /* for targets of these families */
 };
 
+/* Ours: targets of one prefix are dialled in another of the same length, host bits kept. */
+struct conf_map {
+	struct conf_at at;
+	struct prefix from, to;
+};
+
 struct conf_out_freedom {
 	enum conf_strategy strategy;
 	struct addr redirect;	/* ADDR_NONE keeps the host; port 0 keeps the port */
+	const struct conf_map *maps; /* the first that has the target counts; before @redirect */
+	size_t n_maps;
 	uint8_t proxy_protocol; /* 0, 1, 2 */
 	const struct conf_final_rule *final_rules;
 	size_t n_final_rules;

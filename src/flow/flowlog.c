@@ -72,12 +72,13 @@ void flowlog_rejected(const struct flow *f, const char *why)
 
 void flowlog_end(const struct flow *f, int err, bool in_side, const char *why)
 {
-	char from[FROM_TEXT], to[ADDR_TEXT_MAX], rule[96];
+	char from[FROM_TEXT], to[ADDR_TEXT_MAX], rule[176];
 
 	if (!log_on(LOG_INFO))
 		return;
 	if (f->rule)
-		snprintf(rule, sizeof(rule), "rule %zu (%s:%d)", f->rule->number, f->rule->at.file,
+		snprintf(rule, sizeof(rule), "rule %zu%s%.60s (%.60s:%d)", f->rule->number,
+			 *f->rule->rule_tag ? " " : "", f->rule->rule_tag, f->rule->at.file,
 			 f->rule->at.line);
 	else
 		snprintf(rule, sizeof(rule), "default route");

@@ -34,6 +34,9 @@ static inline bool freedom_redirects(const struct out_freedom *o)
 	return r->kind != ADDR_NONE || r->port != 0;
 }
 
+/** The way back of a map: how the far end calls the address @from that answered. */
+struct addr freedom_unmap(const struct out_freedom *o, const struct addr *from);
+
 /** Opens a UDP flow. */
 void freedom_open_udp(struct out_freedom *o, struct flow *f);
 

@@ -1,7 +1,8 @@
 /*
  * UDP of freedom: a layer over a socket's datagrams for what is not plain
  * sending. Redirected packets all go to one place and their answers carry no
- * source. In front of the first packet come a PROXY header (in the packet) and
+ * source; those of a map keep apart and their answers come from where they were
+ * sent to. In front of the first packet come a PROXY header (in the packet) and
  * noises (packets of their own, with pauses, during which the user's wait).
  */
 #include <stdlib.h>
@@ -184,8 +185,10 @@ static void on_packet(struct dgram_user *du, struct dgram *below, const struct a
 	static const struct addr nobody;
 	struct freedom_udp *u = container_of(du, struct freedom_udp, on_below);
 
+	struct addr seen = freedom_unmap(u->o, from);
+
 	(void)below;
-	dgram_deliver(&u->d, freedom_redirects(u->o) ? &nobody : from, pkt);
+	dgram_deliver(&u->d, freedom_redirects(u->o) ? &nobody : &seen, pkt);
 }
 
 static void on_end(struct dgram_user *du, struct dgram *below, int err)
@@ -241,7 +244,7 @@ void freedom_open_udp(struct out_freedom *o, struct flow *f)
 		flow_failed(f, -ERR_SYS, why);
 		return;
 	}
-	if (freedom_redirects(o) || conf->proxy_protocol == 2 || conf->n_noises)
+	if (freedom_redirects(o) || conf->n_maps || conf->proxy_protocol == 2 || conf->n_noises)
 		d = wrap(o, f, d);
 	if (d)
 		flow_connected_dgram(f, d);

@@ -132,10 +132,23 @@ static ssize_t on_decode(struct intake_user *u, struct intake *k, struct span in
 	return n;
 }
 
+/* A user with an address of his own comes from there, wherever his connection comes from. */
+static void set_source(const struct vless_conn *c, struct flow *f)
+{
+	const struct conf_vless_user *u = c->user;
+	bool v6 = c->req.target.kind == ADDR_IP && c->req.target.ip.family == 6;
+
+	f->source = c->source;
+	if (v6 ? u->source6.family : u->source4.family)
+		f->source.ip = v6 ? u->source6 : u->source4;
+	else if (u->source4.family || u->source6.family)
+		f->source.ip = v6 ? u->source4 : u->source6;
+}
+
 static void to_flow(struct vless_conn *c, struct flow *f, struct stream *s)
 {
 	f->origin = FLOW_FROM_SERVER;
-	f->source = c->source;
+	set_source(c, f);
 	f->local = c->local;
 	f->user = c->user->email;
 	f->level = c->user->level;

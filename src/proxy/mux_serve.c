@@ -50,6 +50,7 @@ static void on_session(struct mux_user *u, struct mux *m, const struct mux_reque
 	const struct mux_serve_conf *c = &v->conf;
 	struct session_hook *hook = NULL;
 	struct flow *f;
+	bool told;
 
 	(void)m;
 	if (v->user && v->user->on_session && v->user->on_session(v->user, req, s, d))
@@ -74,8 +75,10 @@ static void on_session(struct mux_user *u, struct mux *m, const struct mux_reque
 	f->sniff = c->sniff;
 	f->hops = c->hops + 1;
 	f->came_by = c->came_by;
-	f->source = req->source.ip.family ? req->source : c->source;
-	f->local = req->source.ip.family ? req->local : c->local;
+	/* A portal knows where its visitors come from; a user of ours may not say it himself. */
+	told = c->origin == FLOW_FROM_REVERSE && req->source.ip.family;
+	f->source = told ? req->source : c->source;
+	f->local = told ? req->local : c->local;
 	f->target = req->target;
 	f->in = s;
 	f->in_dgram = d;

@@ -110,6 +110,70 @@ static void test_redirect(void **state)
 	close(lfd);
 }
 
+static struct prefix prefix_of(const char *text)
+{
+	struct prefix p;
+
+	assert_int_equal(prefix_parse(&p, span_str(text)), 0);
+	return p;
+}
+
+/* 198.18.7.1 is 127.0.0.1 here; what no map has stays as it is, and the port stays anyhow. */
+static void test_map(void **state)
+{
+	const struct conf_map maps[] = {
+		{.from = prefix_of("198.18.8.0/24"), .to = prefix_of("192.0.2.0/24")},
+		{.from = prefix_of("198.18.0.0/15"), .to = prefix_of("127.0.0.0/15")},
+	};
+	const struct conf_out_freedom conf = {.maps = maps, .n_maps = 2};
+	struct ipport at;
+	struct guest g;
+	struct addr to;
+	struct rig r;
+	int lfd, t;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		begin(&r, &conf);
+		lfd = rig_target(SOCK_STREAM, &at);
+		addr_set_host(&to, span_str(i ? "127.0.0.1" : "198.18.0.1"), at.port);
+		flow_dispatch(guest_visit(&r, &g, CONF_TCP, &to));
+		t = rig_accept(&r, lfd);
+		close(t);
+		guest_leave(&r, &g);
+		close(lfd);
+		assert_int_equal(rig_end(&r), 0);
+	}
+}
+
+/* Answers come from the address that was asked, not from the one it stands for. */
+static void test_map_udp(void **state)
+{
+	const struct conf_map map = {.from = prefix_of("198.18.0.0/24"),
+				     .to = prefix_of("127.0.0.0/24")};
+	const struct conf_out_freedom conf = {.maps = &map, .n_maps = 1};
+	struct ipport at, from;
+	struct guest g;
+	struct addr to;
+	struct rig r;
+	char got[16];
+	int t;
+
+	(void)state;
+	begin(&r, &conf);
+	t = rig_target(SOCK_DGRAM, &at);
+	addr_set_host(&to, span_str("198.18.0.1"), at.port);
+	flow_dispatch(guest_visit(&r, &g, CONF_UDP, &to));
+	guest_put(&g, &to, "ask");
+	assert_int_equal(rig_recv(&r, t, got, sizeof(got), &from), 3);
+	assert_true(rig_sendto(t, "answer", 6, &from));
+	turn_until(r.l, g.got_n);
+	assert_memory_equal(g.got, "answer", 6);
+	assert_true(addr_eq(&g.from, &to));
+	close(t);
+	assert_int_equal(rig_end(&r), 0);
+}
+
 static void test_proxy_headers(void **state)
 {
 	struct conf_out_freedom conf = {.proxy_protocol = 1};
@@ -328,6 +392,8 @@ int main(void)
 		cmocka_unit_test(test_tcp_and_names),
 		cmocka_unit_test(test_refusal_is_told_as_it_is),
 		cmocka_unit_test(test_redirect),
+		cmocka_unit_test(test_map),
+		cmocka_unit_test(test_map_udp),
 		cmocka_unit_test(test_proxy_headers),
 		cmocka_unit_test(test_swallowing),
 		cmocka_unit_test(test_giving_up_while_dialling),
