@@ -55,7 +55,9 @@ static int build_workers(struct app *a)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned n = a->conf->workers ? a->conf->workers : cores > 0 ? (unsigned)cores : 1;
-	struct resolve_setup setup = {.dns = &a->conf->dns, .rules = names_rules(a->names)};
+	struct resolve_setup setup = {.dns = &a->conf->dns,
+				      .rules = names_rules(a->names),
+				      .opts = &a->conf->own};
 
 	if (n > CORE_LOOPS_MAX)
 		n = CORE_LOOPS_MAX;

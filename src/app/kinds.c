@@ -16,7 +16,7 @@
 #include "proxy/out_ss.h"
 #include "proxy/out_vless.h"
 
-static struct inbound *(*const inbounds[CONF_IN_SHADOWSOCKS + 1])(struct core *c,
+static struct inbound *(*const inbounds[CONF_IN_TUN + 1])(struct core *c,
 							       const struct conf_inbound *conf) = {
 	[CONF_IN_TUNNEL] = in_tunnel_new,
 	[CONF_IN_HTTP] = in_http_new,
@@ -25,7 +25,7 @@ static struct inbound *(*const inbounds[CONF_IN_SHADOWSOCKS + 1])(struct core *c
 	[CONF_IN_SHADOWSOCKS] = in_ss_new,
 };
 
-static struct outbound *(*const outbounds[CONF_OUT_LOOPBACK + 1])(struct core *c,
+static struct outbound *(*const outbounds[CONF_OUT_TUN + 1])(struct core *c,
 							      const struct conf_outbound *conf) = {
 	[CONF_OUT_LOOPBACK] = out_loopback_new,
 	[CONF_OUT_DNS] = out_dns_new,

@@ -10,6 +10,8 @@ void check_names(struct load *ld);
 void check_sense(struct load *ld);
 /** What works otherwise than its author seems to think: warnings. Needs the same. */
 void check_traps(struct load *ld);
+/** The part of check_sense that concerns the TUN. */
+void check_tun(struct load *ld);
 /** The part of check_traps that concerns bridges and portals. */
 void check_reverse(struct load *ld);
 

@@ -275,4 +275,5 @@ void check_sense(struct load *ld)
 		check_dialer_circle(ld, &c->outbounds[i]);
 	}
 	check_observatory(ld);
+	check_tun(ld);
 }

@@ -48,6 +48,7 @@ static size_t count_users(const struct conf_inbound *in)
 	case CONF_IN_HTTP:
 		return in->http.n_accounts;
 	case CONF_IN_TUNNEL:
+	case CONF_IN_TUN:
 		break;
 	}
 	return 0;
@@ -65,6 +66,7 @@ static const char *name_of_user(const struct conf_inbound *in, size_t i)
 	case CONF_IN_HTTP:
 		return in->http.accounts[i].user;
 	case CONF_IN_TUNNEL:
+	case CONF_IN_TUN:
 		break;
 	}
 	return "";

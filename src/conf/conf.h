@@ -72,6 +72,7 @@ struct conf {
 	const struct conf_env *env; /* to be set before geo files are searched */
 	size_t n_env;
 	unsigned workers;	  /* ours: event loops; 0: one per core */
+	struct conf_sockopt own;  /* for sockets that belong to no inbound or outbound */
 	struct conf_arena *arena; /* private to this folder */
 };
 
@@ -120,5 +121,7 @@ const struct conf_policy *conf_policy(const struct conf *c, uint32_t level);
 /** By tag, or NULL; "" finds nothing. */
 const struct conf_inbound *conf_inbound_find(const struct conf *c, const char *tag);
 const struct conf_outbound *conf_outbound_find(const struct conf *c, const char *tag);
+/** The tun inbound, of which there is at most one; NULL when there is none. */
+const struct conf_inbound *conf_tun_find(const struct conf *c);
 
 #endif

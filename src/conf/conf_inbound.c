@@ -233,6 +233,18 @@ static void listen_parse(const struct jnode *inbound, struct conf_listen *out)
 				     : "Listen on AnyIP but no Port(s) set in InboundDetour.");
 }
 
+/* Packets come from a device: there is nothing to listen on, and nothing lies on it. */
+static void listen_nowhere(const struct jnode *inbound, struct conf_listen *out)
+{
+	struct jnode n;
+
+	out->unix_path = "";
+	out->unix_mode = -1;
+	out->ports.given = true;
+	if (jnode_get(inbound, "streamSettings", &n))
+		jnode_warn(&n, "has no effect on a tun inbound");
+}
+
 /* ---- the whole ---- */
 
 static const struct word protocols[] = {
@@ -243,6 +255,7 @@ static const struct word protocols[] = {
 	{"http", CONF_IN_HTTP},
 	{"vless", CONF_IN_VLESS},
 	{"shadowsocks", CONF_IN_SHADOWSOCKS},
+	{"tun", CONF_IN_TUN},
 	{NULL, 0},
 };
 
@@ -259,10 +272,6 @@ static bool protocol_parse(const struct jnode *inbound, struct conf_inbound *out
 	if (value >= 0) {
 		out->proto = (enum conf_in_proto)value;
 		return true;
-	}
-	if (strcasecmp(out->proto_name, "tun") == 0) {
-		jnode_error(&n, "inbound protocol \"tun\" is not supported yet in this version");
-		return false;
 	}
 	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
 		if (strcasecmp(out->proto_name, foreign[i]) != 0)
@@ -304,6 +313,9 @@ static void settings_parse(const struct jnode *inbound, struct conf_inbound *out
 	case CONF_IN_SHADOWSOCKS:
 		conf_parse_ss_in(&n, &out->ss);
 		break;
+	case CONF_IN_TUN:
+		conf_parse_tun_in(&n, &out->tun);
+		break;
 	}
 }
 
@@ -325,7 +337,10 @@ void conf_parse_inbound(const struct jnode *n, struct conf_inbound *out)
 	out->tag = jnode_str(n, "tag", "");
 	if (!protocol_parse(n, out))
 		return;
-	listen_parse(n, &out->listen);
+	if (out->proto == CONF_IN_TUN)
+		listen_nowhere(n, &out->listen);
+	else
+		listen_parse(n, &out->listen);
 	conf_parse_stream(n, true, &out->stream);
 	jnode_sniff(n, "sniffing", &out->sniff);
 	settings_parse(n, out);

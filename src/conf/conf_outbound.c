@@ -271,6 +271,7 @@ static const struct word protocols[] = {
 	{"http", CONF_OUT_HTTP},
 	{"dns", CONF_OUT_DNS},
 	{"loopback", CONF_OUT_LOOPBACK},
+	{"tun", CONF_OUT_TUN},
 	{NULL, 0},
 };
 
@@ -334,6 +335,9 @@ static void settings_parse(const struct jnode *outbound, struct conf_outbound *o
 		break;
 	case CONF_OUT_LOOPBACK:
 		loopback_parse(&n, &out->loopback);
+		break;
+	case CONF_OUT_TUN:
+		conf_parse_tun_out(&n, &out->tun);
 		break;
 	}
 }

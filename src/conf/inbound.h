@@ -7,6 +7,7 @@
 
 #include "base/uuid.h"
 #include "conf/stream.h"
+#include "conf/tun.h"
 #include "conf/value.h"
 
 enum conf_in_proto {
@@ -15,6 +16,7 @@ enum conf_in_proto {
 	CONF_IN_HTTP,
 	CONF_IN_VLESS,
 	CONF_IN_SHADOWSOCKS,
+	CONF_IN_TUN,
 };
 
 enum conf_listen_kind {
@@ -153,6 +155,7 @@ struct conf_inbound {
 		struct conf_in_http http;
 		struct conf_in_vless vless;
 		struct conf_in_ss ss;
+		struct conf_in_tun tun;
 	};
 };
 

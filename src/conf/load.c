@@ -20,13 +20,18 @@ static void parse_inbounds(struct load *ld, const struct merged_list *list)
 {
 	struct conf_inbound *v = conf_arena_array(ld->arena, list->n, sizeof(*v));
 
+	ld->conf->own.interface = ld->conf->own.congestion = ld->conf->own.dialer_proxy = "";
 	if (!v)
 		return;
 	for (size_t i = 0; i < list->n; i++) {
 		struct jnode n = merged_node(&list->v[i]);
 
 		conf_parse_inbound(&n, &v[i]);
+		if (v[i].proto == CONF_IN_TUN)
+			conf_tun_own(&v[i].tun, &ld->conf->own);
 	}
+	for (size_t i = 0; i < list->n; i++)
+		conf_own_socket(&v[i].stream.sockopt, &ld->conf->own);
 	ld->conf->inbounds = v;
 	ld->conf->n_inbounds = list->n;
 }
@@ -41,6 +46,7 @@ static void parse_outbounds(struct load *ld, const struct merged_list *list)
 		struct jnode n = merged_node(&list->v[i]);
 
 		conf_parse_outbound(&n, &v[i]);
+		conf_own_socket(&v[i].stream.sockopt, &ld->conf->own);
 	}
 	ld->conf->outbounds = v;
 	ld->conf->n_outbounds = list->n;

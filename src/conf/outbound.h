@@ -18,6 +18,7 @@ enum conf_out_proto {
 	CONF_OUT_HTTP,
 	CONF_OUT_DNS,
 	CONF_OUT_LOOPBACK,
+	CONF_OUT_TUN,
 };
 
 enum conf_via {
@@ -180,6 +181,7 @@ struct conf_outbound {
 		struct conf_out_proxy proxy;
 		struct conf_out_dns dns;
 		struct conf_out_loopback loopback;
+		struct conf_out_tun tun;
 	};
 };
 

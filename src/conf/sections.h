@@ -33,6 +33,12 @@ void conf_parse_vless_out(const struct jnode *settings, struct conf_out_vless *o
 void conf_parse_ss_in(const struct jnode *settings, struct conf_in_ss *out);
 void conf_parse_ss_out(const struct jnode *settings, struct conf_out_ss *out);
 void conf_parse_freedom(const struct jnode *settings, struct conf_out_freedom *out);
+void conf_parse_tun_in(const struct jnode *settings, struct conf_in_tun *out);
+void conf_parse_tun_out(const struct jnode *settings, struct conf_out_tun *out);
+/** Keeps a socket with these options out of the TUN, if @own says how. What the file says stays. */
+void conf_own_socket(struct conf_sockopt *so, const struct conf_sockopt *own);
+/** What every socket of ours needs beside the inbound @tun. */
+void conf_tun_own(const struct conf_in_tun *tun, struct conf_sockopt *own);
 void conf_parse_dnsout(const struct jnode *settings, struct conf_out_dns *out);
 
 /** "address" and "port" of a server into @out; both must be there. @missing is Xray's message. */

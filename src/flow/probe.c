@@ -394,6 +394,7 @@ static bool go_straight(struct probe *p, uint32_t timeout_ms)
 {
 	struct connect_req req = {
 		.to = p->target->to,
+		.opts = &p->core->conf->own,
 		.strategy = CONF_USE_IP,
 		.timeout_ms = timeout_ms,
 	};

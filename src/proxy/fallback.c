@@ -164,7 +164,8 @@ void fallback_start(struct inbound *in, const struct conf_fallback *fb, struct s
 		    struct bufq *early, const struct ipport *source, const struct ipport *local)
 {
 	struct fallback *f = calloc(1, sizeof(*f));
-	struct connect_req req = {.to = fb->dest, .tries = FALLBACK_TRIES};
+	struct connect_req req = {
+		.to = fb->dest, .opts = &in->core->conf->own, .tries = FALLBACK_TRIES};
 
 	if (!f) {
 		stream_close(s, -ERR_NOMEM);
