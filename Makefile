@@ -94,6 +94,12 @@ $(B)/vpn/%.o build/fuzz/obj/vpn/%.o: ALL_CFLAGS += $(LWIP_INC)
 build/fuzz/obj/vpn/%.o: FUZZ_CFLAGS += $(LWIP_INC)
 $(filter $(B)/vpn/%,$(OBJ)) $(filter build/fuzz/obj/vpn/%,$(FUZZ_OBJ)): | $(LWIP)/complete
 
+# Loops over arrays of numbers and nothing else: a third faster when vectorised.
+PQ_OBJ := $(patsubst %,$(B)/crypto/%.o,keccak mlkem768 mldsa65)
+ifeq ($(MODE),release)
+$(PQ_OBJ): ALL_CFLAGS += -O3
+endif
+
 # The version changes with every commit: only this object depends on it.
 $(B)/app/version.o: ALL_CFLAGS += -DGARENNE_VERSION='"$(VERSION)"'
 ifneq ($(shell cat $(B)/version.txt 2>/dev/null),$(VERSION))
