@@ -12,6 +12,9 @@ void check_sense(struct load *ld);
 void check_traps(struct load *ld);
 /** The part of check_sense that concerns the TUN. */
 void check_tun(struct load *ld);
+/** The parts of check_sense and check_traps that concern one inbound's REALITY. */
+void check_reality(struct load *ld, const struct conf_inbound *in);
+void check_reality_traps(struct load *ld, const struct conf_inbound *in);
 /** The part of check_traps that concerns bridges and portals. */
 void check_reverse(struct load *ld);
 

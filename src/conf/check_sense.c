@@ -113,11 +113,13 @@ static void check_server_tls(struct load *ld, const struct conf_inbound *in)
 			ld, &t->at,
 			"security is tls, but there is no certificate to show to clients; expected "
 			"\"certificates\": [{\"certificateFile\": ..., \"keyFile\": ...}]");
-	for (size_t i = 0; in->proto == CONF_IN_VLESS && !t && i < in->vless.n_users; i++)
+	for (size_t i = 0; in->proto == CONF_IN_VLESS && in->stream.security == CONF_SEC_NONE &&
+			   i < in->vless.n_users;
+	     i++)
 		if (in->vless.users[i].flow != CONF_FLOW_NONE)
 			check_error(ld, &in->vless.users[i].at,
 				    "flow is xtls-rprx-vision, which needs \"security\": \"tls\" "
-				    "on the inbound");
+				    "or \"reality\" on the inbound");
 }
 
 static void check_client_tls(struct load *ld, const struct conf_outbound *out)
@@ -265,6 +267,7 @@ void check_sense(struct load *ld)
 		const struct conf_inbound *in = &c->inbounds[i];
 
 		check_server_tls(ld, in);
+		check_reality(ld, in);
 		if (in->proto == CONF_IN_VLESS)
 			check_vless_users(ld, &in->vless);
 		else if (in->proto == CONF_IN_SHADOWSOCKS)

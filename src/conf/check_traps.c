@@ -246,5 +246,7 @@ void check_traps(struct load *ld)
 	check_domain_and_ip(ld);
 	check_selectors(ld);
 	check_reverse(ld);
+	for (size_t i = 0; i < ld->conf->n_inbounds; i++)
+		check_reality_traps(ld, &ld->conf->inbounds[i]);
 	check_purpose(ld);
 }

@@ -269,7 +269,7 @@ static bool raw_parse(const struct jnode *obj)
 	return jnode_bool(&n, "acceptProxyProtocol", false);
 }
 
-static enum conf_security security_parse(const struct jnode *obj)
+static enum conf_security security_parse(const struct jnode *obj, bool server)
 {
 	struct jnode n;
 	const char *text;
@@ -280,13 +280,15 @@ static enum conf_security security_parse(const struct jnode *obj)
 		return CONF_SEC_NONE;
 	if (strcasecmp(text, "tls") == 0)
 		return CONF_SEC_TLS;
+	if (strcasecmp(text, "reality") == 0 && server)
+		return CONF_SEC_REALITY;
 	if (strcasecmp(text, "reality") == 0)
-		jnode_error(&n, "REALITY is not supported yet in this version");
+		jnode_error(&n, "REALITY is not supported yet for outbounds in this version");
 	else if (strcasecmp(text, "xtls") == 0)
 		jnode_error(&n, "The feature \"Legacy XTLS\" has been removed and migrated to "
 				"\"xtls-rprx-vision with TLS or REALITY\".");
 	else
-		jnode_error(&n, "Unknown security \"%.40s\", expected none or tls", text);
+		jnode_error(&n, "Unknown security \"%.40s\", expected none, tls or reality", text);
 	return CONF_SEC_NONE;
 }
 
@@ -326,9 +328,11 @@ void conf_parse_stream(const struct jnode *obj, bool server, struct conf_stream 
 	out->at = jnode_at(&n);
 	jnode_object(&n, stream_keys);
 	network_check(&n);
-	out->security = security_parse(&n);
+	out->security = security_parse(&n, server);
 	if (out->security == CONF_SEC_TLS)
 		out->tls = conf_parse_tls(&n, server);
+	else if (out->security == CONF_SEC_REALITY)
+		out->reality = conf_parse_reality_server(&n);
 	sockopt_parse(&n, &out->sockopt);
 	jnode_get(&n, "sockopt", &sockopt);
 	out->accept_proxy = raw_parse(&n);

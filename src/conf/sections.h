@@ -26,6 +26,8 @@ void conf_parse_outbound(const struct jnode *n, struct conf_outbound *out);
 void conf_parse_stream(const struct jnode *obj, bool server, struct conf_stream *out);
 /** "tlsSettings" of @obj, which may lack them. Gives memory of the arena, NULL without memory. */
 const struct conf_tls *conf_parse_tls(const struct jnode *obj, bool server);
+/** "realitySettings" of @obj, an inbound's streamSettings. Gives as above. */
+const struct conf_reality_server *conf_parse_reality_server(const struct jnode *obj);
 
 /* Settings of the protocols, one function per side. */
 void conf_parse_vless_in(const struct jnode *settings, struct conf_in_vless *out);

@@ -1,15 +1,17 @@
 /*
  * streamSettings: what lies between a socket and the proxy protocol. One kind
- * of transport (raw TCP), optionally TLS on it, and the socket options.
+ * of transport (raw TCP), optionally TLS or REALITY on it, and the socket options.
  */
 #ifndef GARENNE_CONF_STREAM_H
 #define GARENNE_CONF_STREAM_H
 
+#include "conf/reality.h"
 #include "conf/value.h"
 
 enum conf_security {
 	CONF_SEC_NONE = 0,
 	CONF_SEC_TLS,
+	CONF_SEC_REALITY,
 };
 
 enum conf_cert_usage {
@@ -107,6 +109,7 @@ struct conf_stream {
 	struct conf_at at;
 	enum conf_security security;
 	const struct conf_tls *tls; /* not NULL when security says TLS */
+	const struct conf_reality_server *reality; /* the same for an inbound with REALITY */
 	struct conf_sockopt sockopt;
 	bool accept_proxy; /* a listener that requires a PROXY v1 or v2 header */
 };

@@ -54,6 +54,11 @@ struct transport_server *transport_server_new(const struct conf_stream *c, char 
 		memcpy(why, "out of memory", sizeof("out of memory"));
 		return NULL;
 	}
+	if (c->security == CONF_SEC_REALITY) {
+		memcpy(why, "REALITY cannot run yet", sizeof("REALITY cannot run yet"));
+		free(t);
+		return NULL;
+	}
 	t->conf = c;
 	for (size_t i = 0; i < TRANSPORT_LOOPS_MAX; i++)
 		list_init(&t->lanes[i].jobs);

@@ -191,8 +191,7 @@ const char *reality_verdict_text(enum reality_verdict v)
 		[REALITY_NO_ID] = "no session id of 32 bytes",
 		[REALITY_NO_SHARE] = "no X25519 key share",
 		[REALITY_BAD_NAME] = "the server name is not in \"serverNames\"",
-		[REALITY_BAD_KEY] = "not authenticated: a visitor, or a client with another "
-				    "\"password\" (public key)",
+		[REALITY_BAD_KEY] = "a visitor, or a client with another \"password\"",
 		[REALITY_OLD_CLIENT] = "the client's version is below \"minClientVer\"",
 		[REALITY_NEW_CLIENT] = "the client's version is above \"maxClientVer\"",
 		[REALITY_BAD_CLOCK] = "the client's clock differs by more than \"maxTimeDiff\"",

@@ -528,6 +528,38 @@ static void messages_are_bounded(void **state)
 	conf_msgs_free(&msgs);
 }
 
+static void reality_server(void **state)
+{
+	struct conf *c = load_file("tests/conf/valid/reality-server.json");
+	const struct conf_reality_server *r = c->inbounds[0].stream.reality;
+
+	(void)state;
+	assert_int_equal(c->inbounds[0].stream.security, CONF_SEC_REALITY);
+	is_addr(&r->target, "www.example.com:443");
+	assert_int_equal(r->xver, 1);
+	assert_int_equal(r->names.n, 4);
+	assert_int_equal(r->n_keys, 1);
+	assert_int_equal(r->keys[0][31], 0x60);
+	assert_int_equal(r->n_short_ids, 3);
+	assert_memory_equal(r->short_ids[0], "\0\0\0\0\0\0\0\0", 8);
+	assert_memory_equal(r->short_ids[1], "\x01\x23\x45\x67\x89\xab\xcd\xef", 8);
+	assert_memory_equal(r->short_ids[2], "\xab\0\0\0\0\0\0\0", 8);
+	assert_int_equal(r->min_version, 26 << 16 | 3 << 8);
+	assert_int_equal(r->max_version, 99 << 16 | 9 << 8 | 9);
+	assert_int_equal(r->max_diff_ms, 60);
+	assert_int_equal(r->mldsa_seed[31], 0x11);
+	assert_int_equal(r->up.after_bytes, 1);
+	assert_int_equal(r->up.burst_bytes, 100); /* never below the rate */
+	assert_int_equal(r->down.burst_bytes, 500);
+	r = c->inbounds[1].stream.reality;
+	is_addr(&r->target, "localhost:443");
+	assert_int_equal(r->n_keys, 2);
+	assert_int_equal(r->keys[1][0], 0x11);
+	assert_int_equal(r->min_version + r->max_version, 0);
+	assert_null(r->mldsa_seed);
+	conf_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -546,6 +578,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_cannot_be_read, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(faults_of_all_files_are_told, make_dir, remove_dir),
 		cmocka_unit_test(messages_are_bounded),
+		cmocka_unit_test(reality_server),
 	};
 
 	unsetenv("XRAY_LOCATION_CERT");

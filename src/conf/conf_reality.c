@@ -1,0 +1,286 @@
+/* realitySettings, the server's half. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/sections.h"
+#include "conf/value_parse.h"
+#include "crypto/base64.h"
+
+/* Key material in the one form that Xray takes: base64url without padding. The text stays out of
+ * messages. */
+static bool key_parse(const struct jnode *n, const char *name, uint8_t out[CONF_REALITY_KEY_LEN])
+{
+	const char *text;
+
+	if (!cJSON_IsString(n->v)) {
+		jnode_error(n, "invalid \"%s\": expected text in quotes", name);
+		return false;
+	}
+	text = n->v->valuestring;
+	if (base64_decode(out, CONF_REALITY_KEY_LEN, span_str(text), BASE64_URL | BASE64_RAW,
+			  NULL) == CONF_REALITY_KEY_LEN)
+		return true;
+	jnode_error(n,
+		    "invalid \"%s\": expected 43 characters of base64url without padding (32 "
+		    "bytes), as \"garenne x25519\" prints them",
+		    name);
+	return false;
+}
+
+/* One key, or a list of them while they are being changed: the newest first. */
+static void keys_parse(const struct jnode *obj, struct conf_reality_server *out)
+{
+	uint8_t(*v)[CONF_REALITY_KEY_LEN];
+	struct jnode n, it;
+	bool list;
+
+	if (!jnode_get(obj, "privateKey", &n) ||
+	    (cJSON_IsString(n.v) && n.v->valuestring[0] == 0)) {
+		jnode_error(&n, "empty \"privateKey\"");
+		return;
+	}
+	list = cJSON_IsArray(n.v);
+	v = conf_arena_array(n.ld->arena, list ? jnode_count(&n) : 1, sizeof(*v));
+	if (list && jnode_count(&n) == 0)
+		jnode_error(&n, "empty \"privateKey\"");
+	if (!v)
+		return;
+	if (!list) {
+		out->n_keys = key_parse(&n, "privateKey", v[0]);
+	} else {
+		jnode_each(it, &n) out->n_keys += key_parse(&it, "privateKey", v[out->n_keys]);
+	}
+	out->keys = (const uint8_t(*)[CONF_REALITY_KEY_LEN])v;
+}
+
+static void seed_parse(const struct jnode *obj, struct conf_reality_server *out)
+{
+	uint8_t *seed;
+	struct jnode n;
+
+	if (!jnode_get(obj, "mldsa65Seed", &n) ||
+	    (cJSON_IsString(n.v) && n.v->valuestring[0] == 0))
+		return;
+	seed = conf_arena_array(n.ld->arena, CONF_REALITY_KEY_LEN, 1);
+	if (!seed || !key_parse(&n, "mldsa65Seed", seed))
+		return;
+	for (size_t i = 0; i < out->n_keys; i++)
+		if (memcmp(out->keys[i], seed, CONF_REALITY_KEY_LEN) == 0)
+			jnode_error(&n, "invalid \"mldsa65Seed\": it is the \"privateKey\"; "
+					"expected a seed of its own");
+	out->mldsa_seed = seed;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 32;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static void short_id_parse(const struct jnode *n, uint8_t out[CONF_REALITY_SHORT_ID_LEN])
+{
+	const char *text = jnode_text(n, "");
+	size_t len = strlen(text);
+
+	if (len > 2 * CONF_REALITY_SHORT_ID_LEN) {
+		jnode_error(n, "too long \"shortIds[%d]\": %.40s, expected at most 16 hexadecimal "
+			       "digits",
+			    n->index, text);
+		return;
+	}
+	for (size_t i = 0; i < len; i++) {
+		int v = hex_digit(text[i]);
+
+		if (v < 0 || len % 2) {
+			jnode_error(n,
+				    "invalid \"shortIds[%d]\": %.40s, expected an even number of "
+				    "hexadecimal digits",
+				    n->index, text);
+			return;
+		}
+		out[i / 2] = (uint8_t)(out[i / 2] << 4 | v);
+	}
+}
+
+static void short_ids_parse(const struct jnode *obj, struct conf_reality_server *out)
+{
+	uint8_t(*v)[CONF_REALITY_SHORT_ID_LEN];
+	struct jnode list, it;
+	size_t i = 0;
+
+	jnode_get(obj, "shortIds", &list);
+	out->n_short_ids = jnode_count(&list);
+	if (out->n_short_ids == 0) {
+		jnode_error(&list, "empty \"shortIds\"");
+		return;
+	}
+	v = conf_arena_array(list.ld->arena, out->n_short_ids, sizeof(*v));
+	if (!v) {
+		out->n_short_ids = 0;
+		return;
+	}
+	jnode_each(it, &list) short_id_parse(&it, v[i++]);
+	out->short_ids = (const uint8_t(*)[CONF_REALITY_SHORT_ID_LEN])v;
+}
+
+static void names_parse(const struct jnode *obj, struct conf_reality_server *out)
+{
+	struct jnode n;
+
+	jnode_get(obj, "serverNames", &n);
+	out->names = jnode_strs(obj, "serverNames");
+	if (out->names.n == 0)
+		jnode_error(&n, "empty \"serverNames\"");
+}
+
+/* "x.y.z"; what is missing is 0. */
+static uint32_t version_parse(const struct jnode *obj, const char *key)
+{
+	const char *text = jnode_str(obj, key, "");
+	uint32_t v = 0;
+	struct jnode n;
+
+	if (*text == 0)
+		return 0;
+	jnode_get(obj, key, &n);
+	for (int i = 0; i < 3; i++) {
+		char *end;
+		unsigned long part = 0;
+
+		if (*text) {
+			part = strtoul(text, &end, 10);
+			if (*text < '0' || *text > '9' || (*end && *end != '.') || part > 255) {
+				jnode_error(&n, "\"%s[%d]\" should be less than 256", key, i);
+				return 0;
+			}
+			text = *end ? end + 1 : end;
+		}
+		v = v << 8 | (uint32_t)part;
+	}
+	if (*text)
+		jnode_error(&n, "invalid \"%s\": expected three numbers, as in 26.3.27", key);
+	return v;
+}
+
+static void versions_parse(const struct jnode *obj, struct conf_reality_server *out)
+{
+	out->min_version = version_parse(obj, "minClientVer");
+	out->max_version = version_parse(obj, "maxClientVer");
+	if (out->max_version && out->min_version > out->max_version)
+		jnode_error(obj, "minClientVer is above maxClientVer");
+}
+
+static void rate_parse(const struct jnode *obj, const char *key, struct conf_fallback_rate *out)
+{
+	static const struct key keys[] = {KNOWN("afterBytes"), KNOWN("bytesPerSec"),
+					  KNOWN("burstBytesPerSec"), KEYS_END};
+	struct jnode n;
+
+	jnode_get(obj, key, &n);
+	if (!jnode_object(&n, keys))
+		return;
+	out->after_bytes = (uint64_t)jnode_int(&n, "afterBytes", 0, INT64_MAX, 0);
+	out->bytes_per_s = (uint64_t)jnode_int(&n, "bytesPerSec", 0, INT64_MAX, 0);
+	out->burst_bytes = (uint64_t)jnode_int(&n, "burstBytesPerSec", 0, INT64_MAX, 0);
+	if (out->burst_bytes < out->bytes_per_s)
+		out->burst_bytes = out->bytes_per_s;
+}
+
+/* A port of this machine, host:port, or a unix socket. */
+static void target_parse(const struct jnode *obj, struct conf_reality_server *out)
+{
+	static const char fill[] = "please fill in a valid value for \"target\"";
+	struct conf_ports ports;
+	const char *text;
+	struct jnode n;
+
+	out->target_unix = "";
+	if (!jnode_get2(obj, "target", "dest", &n)) {
+		jnode_error(&n, "%s", fill);
+		return;
+	}
+	text = cJSON_IsString(n.v) ? jnode_text(&n, "") : "";
+	if (cJSON_IsNumber(n.v) || (*text && strspn(text, "0123456789") == strlen(text))) {
+		ports = jnode_port_list(&n);
+		if (ports.n == 1 && ports.v[0].from && ports.v[0].from == ports.v[0].to)
+			addr_set_host(&out->target, span_str("localhost"), ports.v[0].from);
+		else
+			jnode_error(&n, "%s", fill);
+	} else if (*text == '/' || (*text == '@' && text[1])) {
+		out->target_unix = text;
+	} else if (addr_parse(&out->target, span_str(text)) != 0 || out->target.port == 0) {
+		jnode_error(&n, "%s: found \"%.60s\", expected a port, host:port, /path or @name",
+			    fill, text);
+	}
+}
+
+static void xver_parse(const struct jnode *obj, struct conf_reality_server *out)
+{
+	struct jnode n;
+
+	if (!jnode_get(obj, "xver", &n))
+		return;
+	if (cJSON_IsNumber(n.v) && n.v->valuedouble >= 0 && n.v->valuedouble <= 2 &&
+	    n.v->valuedouble == (double)(int)n.v->valuedouble)
+		out->xver = (uint8_t)n.v->valuedouble;
+	else
+		jnode_error(&n,
+			    "invalid PROXY protocol version, \"xver\" only accepts 0, 1, 2");
+}
+
+static const struct key server_keys[] = {
+	KNOWN("target"),
+	KNOWN("dest"),
+	QUIET("type"),
+	KNOWN("xver"),
+	KNOWN("serverNames"),
+	KNOWN("privateKey"),
+	KNOWN("shortIds"),
+	KNOWN("minClientVer"),
+	KNOWN("maxClientVer"),
+	KNOWN("maxTimeDiff"),
+	KNOWN("mldsa65Seed"),
+	KNOWN("limitFallbackUpload"),
+	KNOWN("limitFallbackDownload"),
+	{"masterKeyLog", KEY_NO_EFFECT, "keys of REALITY connections are not written to files"},
+	{"show", KEY_NO_EFFECT, "has no effect; \"loglevel\": \"debug\" shows each decision"},
+	/* a client's, which Xray passes over too */
+	QUIET("serverName"),
+	QUIET("fingerprint"),
+	QUIET("publicKey"),
+	QUIET("password"),
+	QUIET("shortId"),
+	QUIET("mldsa65Verify"),
+	QUIET("spiderX"),
+	KEYS_END,
+};
+
+const struct conf_reality_server *conf_parse_reality_server(const struct jnode *obj)
+{
+	struct conf_reality_server *out = conf_arena_array(obj->ld->arena, 1, sizeof(*out));
+	struct jnode n;
+
+	if (!out)
+		return NULL;
+	out->target_unix = "";
+	if (!jnode_get(obj, "realitySettings", &n)) {
+		jnode_error(&n, "REALITY: Empty \"realitySettings\".");
+		return out;
+	}
+	out->at = jnode_at(&n);
+	if (!jnode_object(&n, server_keys))
+		return out;
+	target_parse(&n, out);
+	xver_parse(&n, out);
+	names_parse(&n, out);
+	keys_parse(&n, out);
+	short_ids_parse(&n, out);
+	versions_parse(&n, out);
+	out->max_diff_ms = (uint64_t)jnode_int(&n, "maxTimeDiff", 0, INT64_MAX, 0);
+	seed_parse(&n, out);
+	rate_parse(&n, "limitFallbackUpload", &out->up);
+	rate_parse(&n, "limitFallbackDownload", &out->down);
+	return out;
+}

@@ -1,0 +1,38 @@
+/*
+ * realitySettings. The object describes a server exactly when it has "target" (or
+ * its old name "dest").
+ */
+#ifndef GARENNE_CONF_REALITY_H
+#define GARENNE_CONF_REALITY_H
+
+#include "conf/value.h"
+
+enum {
+	CONF_REALITY_KEY_LEN = 32,
+	CONF_REALITY_SHORT_ID_LEN = 8,
+};
+
+/* A bucket of tokens for one direction of a forwarded stranger. */
+struct conf_fallback_rate {
+	uint64_t after_bytes; /* so many pass freely first */
+	uint64_t bytes_per_s; /* 0: no limit at all */
+	uint64_t burst_bytes; /* never below bytes_per_s */
+};
+
+struct conf_reality_server {
+	struct conf_at at;
+	struct addr target;	  /* kind ADDR_NONE: target_unix */
+	const char *target_unix;  /* "/path", "@name", "@@name", or "" */
+	uint8_t xver;		  /* PROXY header for the target: 0 none, 1, 2 */
+	struct conf_strs names;	  /* "" allows hellos without a name */
+	const uint8_t (*keys)[CONF_REALITY_KEY_LEN]; /* private X25519 keys; secret */
+	size_t n_keys;
+	const uint8_t (*short_ids)[CONF_REALITY_SHORT_ID_LEN];
+	size_t n_short_ids;
+	uint32_t min_version, max_version; /* x << 16 | y << 8 | z; 0: no limit */
+	uint64_t max_diff_ms;		   /* 0: the client's clock is not looked at */
+	const uint8_t *mldsa_seed;	   /* 32 bytes, secret; NULL: no ML-DSA-65 */
+	struct conf_fallback_rate up, down; /* to the target, to the stranger */
+};
+
+#endif
