@@ -19,6 +19,7 @@
 #include <sys/types.h>
 
 #include "base/span.h"
+#include "crypto/kex.h" /* the groups */
 
 /* Handshake messages, RFC 8446 section 4 and RFC 8879. */
 enum tls_message {
@@ -49,15 +50,6 @@ enum tls_extension {
 	TLS_EXT_COOKIE = 44,
 	TLS_EXT_KEY_SHARE = 51,
 	TLS_EXT_ECH = 0xfe0d,
-};
-
-/* Named groups, RFC 8446 section 4.2.7 and draft-ietf-tls-ecdhe-mlkem. */
-enum tls_group {
-	TLS_GROUP_P256 = 23,
-	TLS_GROUP_P384 = 24,
-	TLS_GROUP_P521 = 25,
-	TLS_GROUP_X25519 = 29,
-	TLS_GROUP_X25519MLKEM768 = 0x11ec,
 };
 
 enum {
