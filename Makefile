@@ -54,12 +54,15 @@ ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Isrc $(WARN) $(PKG_CFLAGS) $(CFLAGS_$(MO
 ALL_LDFLAGS := $(LDFLAGS_$(MODE)) $(LDFLAGS)
 
 SRC   := $(wildcard src/*/*.c)
-OBJ   := $(SRC:src/%.c=$(B)/%.o)
+# The fingerprints of browsers, as text in a C file.
+FPS   := $(wildcard configs/fingerprints/*.fp)
+OBJ   := $(SRC:src/%.c=$(B)/%.o) $(B)/gen/fingerprints.o
 LIB   := $(B)/libgarenne.a
 UNIT  := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_RUNS ?= 10000000
-FUZZ_OBJ := $(SRC:src/%.c=build/fuzz/obj/%.o) $(LWIP_CORE:%=build/fuzz/obj/lwip/%.o)
+FUZZ_OBJ := $(SRC:src/%.c=build/fuzz/obj/%.o) $(LWIP_CORE:%=build/fuzz/obj/lwip/%.o) \
+	build/fuzz/obj/gen/fingerprints.o
 FUZZ_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Isrc $(PKG_CFLAGS) -O2 -g -DFUZZING -DGARENNE_VERSION='"fuzz"' \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
 
@@ -100,6 +103,14 @@ ifeq ($(MODE),release)
 $(PQ_OBJ): ALL_CFLAGS += -O3
 endif
 
+$(B)/gen/fingerprints.c build/fuzz/obj/gen/fingerprints.c: $(FPS) scripts/embed-fingerprints.sh
+	@mkdir -p $(@D)
+	$(Q)scripts/embed-fingerprints.sh $(FPS) > $@.tmp && mv $@.tmp $@
+
+$(B)/gen/%.o: $(B)/gen/%.c Makefile
+	@echo "  CC    $<"
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
 # The version changes with every commit: only this object depends on it.
 $(B)/app/version.o: ALL_CFLAGS += -DGARENNE_VERSION='"$(VERSION)"'
 ifneq ($(shell cat $(B)/version.txt 2>/dev/null),$(VERSION))
@@ -135,6 +146,9 @@ build/fuzz/obj/%.o: src/%.c Makefile
 build/fuzz/obj/lwip/%.o: $(LWIP)/src/core/%.c lwip-port/lwipopts.h Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(LWIP_INC) -w -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+
+build/fuzz/obj/gen/%.o: build/fuzz/obj/gen/%.c Makefile
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
 
 build/fuzz/libgarenne.a: $(FUZZ_OBJ)
 	$(Q)rm -f $@ && $(AR) rcs $@ $(FUZZ_OBJ)
