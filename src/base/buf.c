@@ -15,16 +15,29 @@ struct chunk {
 enum {
 	LARGE_CAP = BUF_HEADROOM + BUF_DATA + BUF_TAILROOM,
 	SMALL_CAP = BUF_HEADROOM + BUF_SMALL + BUF_TAILROOM,
-	/* What a busy loop has in flight in one turn; the rest goes back to malloc. */
-	CACHE_LARGE = 64,
-	CACHE_SMALL = 128,
-	CACHE_BUF = 512,
 };
+
+/* AddressSanitizer sees the use of what was freed only if it is freed. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define BUF_UNCACHED 1
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define BUF_UNCACHED 1
+#endif
+
+/* What a busy loop has in flight in one turn; the rest goes back to malloc. */
+#ifdef BUF_UNCACHED
+enum { CACHE_LARGE = 0, CACHE_SMALL = 0, CACHE_BUF = 0 };
+#else
+enum { CACHE_LARGE = 64, CACHE_SMALL = 128, CACHE_BUF = 512 };
+#endif
 
 static _Thread_local struct {
 	struct chunk *large, *small;
 	struct buf *bufs;
-	unsigned large_n, small_n, buf_n;
+	int large_n, small_n, buf_n;
 } cache;
 
 static atomic_long live;

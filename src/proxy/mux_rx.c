@@ -1,4 +1,6 @@
 /* Mux, incoming: frames to sessions. See mux.h. */
+#include <string.h>
+
 #include "base/err.h"
 #include "base/log.h"
 #include "conf/value.h"
@@ -271,6 +273,7 @@ static struct mux_session *dispatch_frame(struct mux *m, const struct muxcool_fr
 /* One frame from the front of m->in. Bytes used, 0 when more are needed, -ERR_*. */
 static ssize_t next_frame(struct mux *m)
 {
+	uint8_t rest[MUXCOOL_HEAD_MAX];
 	struct muxcool_frame f;
 	struct mux_session *s;
 	struct span head = bufq_pullup(&m->in, m->in.len < MUXCOOL_HEAD_MAX ? m->in.len :
@@ -284,6 +287,11 @@ static ssize_t next_frame(struct mux *m)
 	if ((f.status == MUXCOOL_NEW ? f.network == MUXCOOL_UDP : s && s->is_dgram) &&
 	    m->in.len < (size_t)n + f.data_len)
 		return 0;
+	/* It is borrowed from what is dropped now. */
+	if (f.rest.n) {
+		memcpy(rest, f.rest.p, f.rest.n);
+		f.rest.p = rest;
+	}
 	bufq_drop(&m->in, (size_t)n);
 	s = dispatch_frame(m, &f);
 	if (m->ended)
