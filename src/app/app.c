@@ -302,6 +302,12 @@ static void on_news(struct loop *l, struct post *p)
 	for (size_t i = 0; i < a->n_bridges; i++)
 		if (bridge_loop(a->bridges[i]) == l)
 			bridge_network_changed(a->bridges[i]);
+	for (size_t i = 0; i < a->core.n_outbounds; i++) {
+		struct outbound *o = a->core.outbounds[i];
+
+		if (o->home == l && o->ops->network_changed)
+			o->ops->network_changed(o);
+	}
 }
 
 static void on_network(struct netmon_user *u, struct netmon *m)

@@ -23,6 +23,8 @@ struct outbound_ops {
 	bool (*alive)(const struct outbound *o);
 	/* Optional: does a flow to @target only register something here (a bridge's carrier)? */
 	bool (*registers)(const struct outbound *o, const struct flow *f);
+	/* Optional: the network of this machine has changed; carriers may be dead. On @home. */
+	void (*network_changed)(struct outbound *o);
 	/* Stops all activity; the loops are not running any more. */
 	void (*free)(struct outbound *o);
 };

@@ -10,7 +10,7 @@
 #include "net/loop.h"
 
 enum {
-	NETMON_QUIET_MS = 300,
+	NETMON_QUIET_MS = 100,
 	NETMON_LATEST_MS = 1500,
 };
 

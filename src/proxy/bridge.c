@@ -26,6 +26,7 @@ enum {
 	UNCONFIRMED_WARN_MS = 5000,
 	UNCONFIRMED_MAX_MS = 20000,
 	HURRY_MS = 5000, /* after a change of our own network a lost carrier is replaced at once */
+	DOUBT_MS = 250,	 /* and one that does not answer, two round trips later than this */
 };
 
 struct bridge {
@@ -335,6 +336,18 @@ static void drop_hopeless(struct bridge *b, uint64_t now)
 	}
 }
 
+static uint64_t patience(const struct bridge_carrier *c)
+{
+	return DOUBT_MS + 2ull * mux_rtt_ms(mux_serve_mux(c->serve));
+}
+
+/* Our network has changed, and since then it has not answered: the way to the portal need not be
+ * what it was. It may live yet, but should not be waited for. */
+static bool in_doubt(const struct bridge *b, const struct bridge_carrier *c, uint64_t now)
+{
+	return now < b->hurry_until_ms && mux_unanswered_ms(mux_serve_mux(c->serve)) >= patience(c);
+}
+
 /* Another carrier: none is there, the mean load is high, or the spare is missing. */
 static bool wants_more(const struct bridge *b, uint64_t now)
 {
@@ -343,7 +356,7 @@ static bool wants_more(const struct bridge *b, uint64_t now)
 	bool settled = false;
 
 	list_each(c, &b->carriers, node) {
-		if (c->draining)
+		if (c->draining || in_doubt(b, c, now))
 			continue;
 		n++;
 		sessions += mux_sessions(mux_serve_mux(c->serve));
@@ -379,12 +392,16 @@ struct loop *bridge_loop(const struct bridge *b)
 void bridge_network_changed(struct bridge *b)
 {
 	struct bridge_carrier *c;
+	uint64_t wait = 1;
 
 	b->hurry_until_ms = loop_now(b->loop) + HURRY_MS;
 	cancel_attempts(b);
-	list_each(c, &b->carriers, node)
+	list_each(c, &b->carriers, node) {
 		mux_check(mux_serve_mux(c->serve));
-	timer_start(&b->tick, 1);
+		if (patience(c) > wait)
+			wait = patience(c);
+	}
+	timer_start(&b->tick, wait < TICK_MS ? wait : (uint64_t)TICK_MS);
 }
 
 /* ---- making ---- */

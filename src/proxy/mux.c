@@ -39,18 +39,21 @@ static void probe(struct mux *m, uint64_t now)
 	muxcool_frame_encode(&w, &f, MUXCOOL_PLAIN);
 	wr_u8(&w, 0);
 	mux_tx_control(m, span_of(bytes, w.n));
+	if (!m->probing || m->heard_ms >= m->asked_ms)
+		m->asked_ms = now;
 	m->probing = true;
 	m->probed_ms = now;
 }
 
-/* Somebody who has answered before is given little time, others more. */
+/* Somebody who has answered before is given little time, others more; and so is a slow line that
+ * still takes what we have for it. That the system has room for a probe says nothing. */
 static bool is_dead(const struct mux *m, uint64_t now, uint64_t silent)
 {
 	if (!m->probing || m->heard_ms > m->probed_ms || silent < MUX_DEAD_AFTER_MS)
 		return false;
 	if (silent >= MUX_DEAD_BUSY_MS)
 		return true;
-	return m->answers && now - m->moved_ms >= MUX_DEAD_AFTER_MS;
+	return m->answers && now - m->drained_ms >= MUX_DEAD_AFTER_MS;
 }
 
 static void on_check(struct timer *t)
@@ -73,6 +76,21 @@ void mux_check(struct mux *m)
 		return;
 	probe(m, loop_now(m->loop));
 	timer_start(&m->check, MUX_CHECK_MS);
+}
+
+void mux_probe(struct mux *m)
+{
+	if (!m->ended && !m->conf.xudp_single)
+		probe(m, loop_now(m->loop));
+}
+
+uint64_t mux_unanswered_ms(const struct mux *m)
+{
+	uint64_t now = loop_now(m->loop);
+
+	if (m->ended || !m->answers || !m->probing || m->heard_ms >= m->asked_ms)
+		return 0;
+	return now > m->asked_ms ? now - m->asked_ms : 1;
 }
 
 static void on_tick(struct timer *t)
@@ -114,7 +132,7 @@ struct mux *mux_new(struct stream *carrier, struct bufq *early, const struct mux
 		m->conf.window = MUX_WINDOW;
 	list_init(&m->sessions);
 	mux_tx_init(m);
-	m->heard_ms = m->moved_ms = loop_now(m->loop);
+	m->heard_ms = loop_now(m->loop);
 	if (early)
 		bufq_move(&m->in, early, early->len);
 	m->on_carrier.on_event = on_carrier_event;

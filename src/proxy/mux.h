@@ -89,6 +89,11 @@ void mux_give_verdict(struct stream *session, int err);
  * probe, and carriers that are slow but still move our bytes, are left to the ordinary rule.
  */
 void mux_check(struct mux *m);
+/** Asks for a sign of life; nothing follows from silence but mux_unanswered_ms. */
+void mux_probe(struct mux *m);
+/** How long a probe has been waiting for any sign of life; 0: none does, or this peer has never
+ * answered one. */
+uint64_t mux_unanswered_ms(const struct mux *m);
 
 size_t mux_sessions(const struct mux *m);      /* live ones */
 size_t mux_opened(const struct mux *m);	       /* in its life */

@@ -27,7 +27,7 @@ enum {
 	MUX_TICK_MS = 1000,
 	MUX_PROBE_AFTER_MS = 2000, /* silence before a probe */
 	MUX_DEAD_AFTER_MS = 5000,  /* silence of a peer that answers probes */
-	MUX_DEAD_BUSY_MS = 15000,  /* of one that has not answered yet, or while our bytes move */
+	MUX_DEAD_BUSY_MS = 15000,  /* of one that has not answered yet, or while a full line takes more */
 	MUX_PROBE_ID = 0xfffe,	   /* never given to a session */
 	MUX_ID_LAST = 0xfff0,
 	MUX_PAGES = 256,
@@ -98,7 +98,8 @@ struct mux {
 	struct defer flush;
 
 	struct timer tick;
-	uint64_t heard_ms, probed_ms, moved_ms;
+	uint64_t heard_ms, probed_ms;
+	uint64_t asked_ms;     /* the first probe since something was heard */
 	bool probing, answers; /* a probe is out; one was answered once */
 	struct timer check;    /* on: mux_check waits for a sign of life */
 	uint64_t drained_ms;   /* when the carrier last had room again after being full */

@@ -228,8 +228,6 @@ void mux_tx_flush(struct mux *m)
 			mux_die(m, (int)n, NULL);
 			return;
 		}
-		if (n > 0)
-			m->moved_ms = loop_now(m->loop);
 		if (!bufq_empty(&m->out))
 			break;
 	}

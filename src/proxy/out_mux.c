@@ -14,6 +14,8 @@ enum {
 	LIFETIME_OURS = 60000,
 	IDLE_CHECK_MS = 16000,
 	WAITING_MAX = 4096,
+	DOUBT_MS = 250, /* and two round trips: a probe unanswered for so long speaks against it */
+	DIALS_MAX = 16,
 };
 
 struct out_mux;
@@ -92,7 +94,8 @@ static bool usable(const struct mux_carrier *c)
 {
 	size_t life = mux_peer_is_ours(c->mux) ? (size_t)LIFETIME_OURS : (size_t)LIFETIME_STOCK;
 
-	return mux_sessions(c->mux) < c->pool->concurrency && mux_opened(c->mux) < life;
+	return mux_sessions(c->mux) < c->pool->concurrency && mux_opened(c->mux) < life &&
+	       mux_unanswered_ms(c->mux) < DOUBT_MS + 2ull * mux_rtt_ms(c->mux);
 }
 
 static struct mux_carrier *pick(struct pool *p)
@@ -277,6 +280,25 @@ static void mux_out_open(struct outbound *o, struct flow *f)
 		open_in(&m->tcp, f);
 }
 
+/* What is being dialled may have gone out the old way; who waits is not made to wait for it. */
+static void pool_network_changed(struct pool *p)
+{
+	struct mux_carrier *c;
+
+	list_each(c, &p->carriers, node)
+		mux_check(c->mux);
+	if (!list_empty(&p->waiting) && p->n_dialing < DIALS_MAX)
+		dial(p);
+}
+
+static void mux_out_network_changed(struct outbound *o)
+{
+	struct out_mux *m = container_of(o, struct out_mux, o);
+
+	pool_network_changed(&m->tcp);
+	pool_network_changed(&m->udp);
+}
+
 static void pool_free(struct pool *p)
 {
 	struct mux_carrier *c, *next;
@@ -300,6 +322,7 @@ static void mux_out_free(struct outbound *o)
 static const struct outbound_ops mux_out_ops = {
 	.protocol = "mux",
 	.open = mux_out_open,
+	.network_changed = mux_out_network_changed,
 	.free = mux_out_free,
 };
 

@@ -83,6 +83,11 @@ static bool portal_registers(const struct outbound *o, const struct flow *f)
 	return is_registration(container_of(o, const struct portal, o), f);
 }
 
+static void portal_network_changed(struct outbound *o)
+{
+	portal_carrier_check_all(of(o));
+}
+
 static void portal_free(struct outbound *o)
 {
 	struct portal *p = of(o);
@@ -96,6 +101,7 @@ static const struct outbound_ops portal_ops = {
 	.open = portal_open,
 	.alive = portal_alive,
 	.registers = portal_registers,
+	.network_changed = portal_network_changed,
 	.free = portal_free,
 };
 

@@ -37,8 +37,11 @@ static void on_mux_end(struct mux_user *u, struct mux *m, int err, const char *w
 {
 	struct portal_carrier *c = container_of(u, struct portal_carrier, on_mux);
 	struct portal *p = c->p;
+	struct list stranded;
 
 	(void)m;
+	list_init(&stranded);
+	list_splice_tail(&stranded, &c->pending);
 	snprintf(p->last_error, sizeof(p->last_error), "%s%s%s",
 		 err == -ERR_EOF ? "closed by peer" : err_name(err), why ? ": " : "",
 		 why ? why : "");
@@ -49,6 +52,7 @@ static void on_mux_end(struct mux_user *u, struct mux *m, int err, const char *w
 	carrier_forget(c);
 	if (p->n_carriers == 0)
 		portal_set_state(p, PORTAL_LOST);
+	portal_visitor_move_all(&stranded);
 }
 
 /* Bridges never open sessions. */
@@ -94,7 +98,7 @@ static void carrier_drain(struct portal_carrier *c)
 void portal_carrier_start(struct portal *p, struct stream *s, struct bufq *early, const char *from,
 			  const char *user)
 {
-	struct portal_carrier *c = calloc(1, sizeof(*c));
+	struct portal_carrier *c = calloc(1, sizeof(*c)), *other;
 	struct mux_config mc = {.role = MUX_CLIENT, .addresses = p->conf == NULL};
 	const char *fixed = p->conf ? p->conf->control_name : "";
 
@@ -106,7 +110,12 @@ void portal_carrier_start(struct portal *p, struct stream *s, struct bufq *early
 		stream_close(s, -ERR_LIMIT);
 		return;
 	}
+	/* It may come instead of others, whose end nobody could tell us: until they answer it is
+	 * preferred. */
+	list_each(other, &p->carriers, node)
+		mux_probe(other->mux);
 	c->p = p;
+	list_init(&c->pending);
 	snprintf(c->from, sizeof(c->from), "%s%s%.50s", from, *user ? " user " : "", user);
 	c->on_mux = (struct mux_user){on_session, on_mux_end};
 	c->mux = mux_new(s, early, &mc, &c->on_mux);
@@ -135,6 +144,8 @@ struct portal_carrier *portal_carrier_pick(struct portal *p)
 	list_each(c, &p->carriers, node) {
 		uint64_t score = mux_sessions(c->mux) + mux_queued(c->mux) / BUF_DATA;
 
+		if (mux_unanswered_ms(c->mux) > 0)
+			score += 1u << 16;
 		if (now - mux_last_heard_ms(c->mux) > FRESH_MS)
 			score += 1u << 20;
 		if (c->draining)
@@ -153,6 +164,14 @@ void portal_carrier_used(struct portal_carrier *c)
 
 	if (!c->draining && mux_opened(c->mux) > most)
 		carrier_drain(c);
+}
+
+void portal_carrier_check_all(struct portal *p)
+{
+	struct portal_carrier *c;
+
+	list_each(c, &p->carriers, node)
+		mux_check(c->mux);
 }
 
 void portal_carrier_close_all(struct portal *p)

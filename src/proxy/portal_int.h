@@ -48,6 +48,7 @@ struct portal_carrier {
 	struct control *control;
 	struct control_user on_control;
 	bool draining;
+	struct list pending; /* visitors that wait for the far side's verdict */
 	char from[PORTAL_PEER_TEXT];
 	struct timer idle; /* after draining */
 	struct garbage garbage;
@@ -60,11 +61,13 @@ void portal_set_state(struct portal *p, enum portal_state st);
 /** Takes @s and @early: the connection of a bridge at @from that proved to be @user. */
 void portal_carrier_start(struct portal *p, struct stream *s, struct bufq *early, const char *from,
 			  const char *user);
-/** Few sessions and little waiting to leave; not one that has fallen silent, if there is another.
- * NULL when there is none at all. */
+/** Few sessions and little waiting to leave; not one that owes an answer or has fallen silent, if
+ * there is another. NULL when there is none at all. */
 struct portal_carrier *portal_carrier_pick(struct portal *p);
 /** After a session was opened on @c: it drains when it has carried enough. */
 void portal_carrier_used(struct portal_carrier *c);
+/** Asks all of them whether they live, and believes those dead that do not answer. */
+void portal_carrier_check_all(struct portal *p);
 /** The program ends. */
 void portal_carrier_close_all(struct portal *p);
 
@@ -73,5 +76,7 @@ void portal_carrier_close_all(struct portal *p);
 void portal_visitor_open(struct portal *p, struct flow *f);
 /** A carrier has come: those who were held go on. */
 void portal_visitor_serve_held(struct portal *p);
+/** Their carrier has died: each of @visitors goes to another or is held. */
+void portal_visitor_move_all(struct list *visitors);
 
 #endif

@@ -11,17 +11,22 @@ enum {
 	LATELY_MS = 10000,
 	HELD_MAX = 1024,
 	VERDICT_MS = 20000,    /* for the far side's dial; then the session begins unanswered */
+	RETHINK_MS = 500,      /* meanwhile: is the carrier still worth waiting for? */
+	MOVES_MAX = 3,	       /* from carriers that died or fell silent */
 };
 
 /* A visitor that waits: for a carrier, or for the far side's verdict. */
 struct visitor {
 	struct flow *f;
 	struct portal *p;
-	struct list node; /* in held, or lone */
+	struct portal_carrier *c; /* whose verdict is awaited; NULL: held */
+	struct list node;	  /* in the carrier's pending or the portal's held */
 	struct flow_opening opening;
 	struct mux_verdict verdict;
 	struct stream *session;
 	struct timer timer;
+	uint64_t since_ms;
+	unsigned moves;
 	struct garbage garbage;
 };
 
@@ -33,10 +38,9 @@ static void visitor_destroy(struct garbage *g)
 static void visitor_free(struct visitor *v)
 {
 	timer_stop(&v->timer);
-	if (!list_empty(&v->node)) {
-		list_del(&v->node);
+	list_del(&v->node);
+	if (!v->c)
 		v->p->n_held--;
-	}
 	v->garbage.destroy = visitor_destroy;
 	loop_free_later(v->p->o.home, &v->garbage);
 }
@@ -49,7 +53,8 @@ static void on_cancel(struct flow_opening *o)
 	visitor_free(v);
 }
 
-static struct visitor *visitor_new(struct portal *p, struct flow *f,
+/* @c: whose verdict it waits for; NULL: for any carrier. */
+static struct visitor *visitor_new(struct portal *p, struct portal_carrier *c, struct flow *f,
 				   void (*on_due)(struct timer *t), uint32_t ms)
 {
 	struct visitor *v = calloc(1, sizeof(*v));
@@ -60,7 +65,11 @@ static struct visitor *visitor_new(struct portal *p, struct flow *f,
 	}
 	v->f = f;
 	v->p = p;
-	list_init(&v->node);
+	v->c = c;
+	v->since_ms = loop_now(p->o.home);
+	list_add_tail(c ? &c->pending : &p->held, &v->node);
+	if (!c)
+		p->n_held++;
 	v->opening.cancel = on_cancel;
 	f->opening = &v->opening;
 	timer_init(&v->timer, p->o.home, on_due);
@@ -83,17 +92,53 @@ static void on_verdict(struct mux_verdict *mv, int err)
 	}
 }
 
-/* No word for so long: as with a peer that cannot tell. */
-static void on_verdict_late(struct timer *t)
+static void place(struct portal *p, struct flow *f, unsigned moves);
+
+/* To another carrier, or to wait for one: nothing of the flow has been sent yet. */
+static void move(struct visitor *v)
+{
+	struct portal *p = v->p;
+	struct flow *f = v->f;
+	unsigned moves = v->moves + 1;
+
+	mux_ask_verdict(v->session, NULL);
+	stream_close(v->session, -ERR_CLOSED);
+	visitor_free(v);
+	f->opening = NULL;
+	place(p, f, moves);
+}
+
+void portal_visitor_move_all(struct list *visitors)
+{
+	while (!list_empty(visitors))
+		move(list_first(visitors, struct visitor, node));
+}
+
+static bool should_move(const struct visitor *v)
+{
+	const struct portal_carrier *other = portal_carrier_pick(v->p);
+
+	return v->moves < MOVES_MAX && other && other != v->c &&
+	       mux_unanswered_ms(other->mux) == 0 &&
+	       mux_unanswered_ms(v->c->mux) >= RETHINK_MS + 2ull * mux_rtt_ms(v->c->mux);
+}
+
+static void on_no_verdict(struct timer *t)
 {
 	struct visitor *v = container_of(t, struct visitor, timer);
 
-	mux_ask_verdict(v->session, NULL);
-	on_verdict(&v->verdict, 0);
+	if (should_move(v)) {
+		move(v);
+	} else if (loop_now(v->p->o.home) - v->since_ms < VERDICT_MS) {
+		timer_start(t, RETHINK_MS);
+	} else { /* as with a peer that cannot tell */
+		mux_ask_verdict(v->session, NULL);
+		on_verdict(&v->verdict, 0);
+	}
 }
 
 static void open_tcp(struct portal *p, struct portal_carrier *c, struct flow *f,
-		     const struct mux_request *req)
+		     const struct mux_request *req, unsigned moves)
 {
 	struct stream *s = mux_open(c->mux, req);
 	struct visitor *v;
@@ -106,17 +151,18 @@ static void open_tcp(struct portal *p, struct portal_carrier *c, struct flow *f,
 		flow_connected(f, s, true);
 		return;
 	}
-	v = visitor_new(p, f, on_verdict_late, VERDICT_MS);
+	v = visitor_new(p, c, f, on_no_verdict, RETHINK_MS);
 	if (!v) {
 		stream_close(s, -ERR_NOMEM);
 		return;
 	}
 	v->session = s;
+	v->moves = moves;
 	v->verdict.on_verdict = on_verdict;
 	mux_ask_verdict(s, &v->verdict);
 }
 
-static void open_on(struct portal *p, struct portal_carrier *c, struct flow *f)
+static void open_on(struct portal *p, struct portal_carrier *c, struct flow *f, unsigned moves)
 {
 	struct mux_request req = {.net = f->net,
 				  .target = f->target,
@@ -125,7 +171,7 @@ static void open_on(struct portal *p, struct portal_carrier *c, struct flow *f)
 				  .source_net = f->net};
 
 	if (f->net == CONF_TCP) {
-		open_tcp(p, c, f, &req);
+		open_tcp(p, c, f, &req, moves);
 	} else {
 		struct dgram *d = mux_open_dgram(c->mux, &req);
 
@@ -176,12 +222,13 @@ void portal_visitor_serve_held(struct portal *p)
 		struct visitor *v = list_first(&p->held, struct visitor, node);
 		struct flow *f = v->f;
 		struct portal_carrier *c = portal_carrier_pick(p);
+		unsigned moves = v->moves;
 
 		if (!c)
 			return;
 		visitor_free(v);
 		f->opening = NULL;
-		open_on(p, c, f);
+		open_on(p, c, f, moves);
 	}
 }
 
@@ -200,24 +247,30 @@ static void note_stray(struct portal *p, const struct flow *f)
 	p->strays++;
 }
 
-void portal_visitor_open(struct portal *p, struct flow *f)
+static void place(struct portal *p, struct flow *f, unsigned moves)
 {
 	struct portal_carrier *c = portal_carrier_pick(p);
 
-	note_stray(p, f);
-	if (f->target.kind == ADDR_NAME && reversectl_is_internal(f->target.name)) {
-		flow_failed(f, -ERR_BLOCKED, "the control session's name is not for visitors");
+	if (moves > MOVES_MAX) {
+		flow_failed(f, -ERR_NOWORKER, "carrier after carrier was lost");
 	} else if (c) {
-		open_on(p, c, f);
+		open_on(p, c, f, moves);
 	} else if (may_hold(p)) {
-		struct visitor *v = visitor_new(p, f, on_held_too_long, HOLD_MS);
+		struct visitor *v = visitor_new(p, NULL, f, on_held_too_long, HOLD_MS);
 
-		if (v) {
-			list_add_tail(&p->held, &v->node);
-			p->n_held++;
-		}
+		if (v)
+			v->moves = moves;
 	} else {
 		say_why_empty(p, f);
 		flow_failed(f, -ERR_NOWORKER, NULL);
 	}
+}
+
+void portal_visitor_open(struct portal *p, struct flow *f)
+{
+	note_stray(p, f);
+	if (f->target.kind == ADDR_NAME && reversectl_is_internal(f->target.name))
+		flow_failed(f, -ERR_BLOCKED, "the control session's name is not for visitors");
+	else
+		place(p, f, 0);
 }

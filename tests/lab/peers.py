@@ -30,6 +30,11 @@ class Peer:
             return [self.path, "-test"] + [a for c in confs for a in ("-config", c)]
         return [self.path, "run", "-test"] + [a for c in confs for a in ("-c", c)]
 
+    def sanitized(self):
+        """Built with AddressSanitizer: what it says about memory is not the program's own."""
+        with open(self.path, "rb") as f:
+            return b"__asan_init" in f.read()
+
     def version(self):
         argv = [self.path, "-version" if self.name == "v2ray" else "version"]
         out = subprocess.run(argv, capture_output=True, text=True, timeout=20)

@@ -21,12 +21,37 @@ DEADLINE = {True: 15, False: 95}
 
 
 def measured(t, r, what, fam=4):
-    begin = time.monotonic()
-    until(lambda: r.works(fam, 1.0), DEADLINE[r.ours], f"{what}: works again", 0.02)
-    t.note(f"{what}: works again after {time.monotonic() - begin:.2f} s")
+    """A new visitor every 50 ms, each for himself: one that is lost with an old carrier
+    must not hide that the next is served."""
+    begin, served = time.monotonic(), []
+
+    def ask():
+        if r.works(fam, 3.0):
+            served.append(time.monotonic() - begin)
+    asked = []
+
+    def visitor():
+        asked.append(threading.Thread(target=ask, daemon=True))
+        asked[-1].start()
+        return served
+    until(visitor, DEADLINE[r.ours], f"{what}: works again", 0.05)
+    t.note(f"{what}: works again after {min(served):.2f} s")
+    for a in asked:
+        a.join(10)
     for _ in range(5):
         if not r.works(fam) and r.ours:
             raise LabError(f"{what}: not lasting")
+
+
+@contextlib.contextmanager
+def stock_may_fail(t, stock, why):
+    """What a stock program is known for is told, not counted."""
+    try:
+        yield
+    except LabError as e:
+        if not stock:
+            raise
+        t.note(f"as known of stock programs: {e} ({why})")
 
 
 def pairs(dialect):
@@ -102,7 +127,8 @@ def cut(seconds):
 def bridge_moves(t, r):
     """The bridge's host gets another address: its sockets are orphans without a word."""
     r.net.move_bridge()
-    measured(t, r, "another address")
+    with stock_may_fail(t, not r.bridge_peer.ours, "it notices only when its sockets time out"):
+        measured(t, r, "another address")
 
 
 @fault("bridge-frozen")
@@ -160,7 +186,7 @@ def reconnects(t, dialect, n):
         # Descriptors breathe with the attempts under way; memory with the allocator.
         if max(fds) - min(fds) > 12:
             raise LabError(f"{name}: descriptors went from {min(fds)} to {max(fds)}")
-        if rss[-1] > rss[0] + 4096:
+        if rss[-1] > rss[0] + 4096 and not GARENNE.sanitized():
             raise LabError(f"{name}: memory grew from {rss[0]} to {rss[-1]} KiB")
 
 
@@ -233,7 +259,9 @@ def flows_leave_nothing(t):
     for (fd0, rss0), (fd1, rss1), name in zip(first, last, ("portal", "bridge")):
         t.note(f"{name}: {fd0} -> {fd1} descriptors, {rss0} -> {rss1} KiB")
         expect(fd1 <= fd0 + 8, f"{name}: descriptors went from {fd0} to {fd1}")
-        expect(rss1 <= rss0 + 4096, f"{name}: memory grew from {rss0} to {rss1} KiB")
+        # A sanitizer keeps what was freed.
+        expect(rss1 <= rss0 + 4096 or GARENNE.sanitized(),
+               f"{name}: memory grew from {rss0} to {rss1} KiB")
 
 
 # ---- one stalls, the others go on -----------------------------------------------
@@ -250,13 +278,15 @@ def one_stalls(t, dialect, portal, bridge):
         failed = traffic.together(99, lambda _: traffic.check_bulk(
             r.via(4), r.targets.bulk, r.net.LAN[4], traffic.MIB // 2, strict=False))
         t.note(f"99 x 1 MiB beside it took {time.monotonic() - begin:.1f} s")
-        expect(not failed, f"{len(failed)} of 99 failed: {failed[:1]}")
+        with stock_may_fail(t, not portal.ours, "such a portal stops reading the carrier"):
+            expect(not failed, f"{len(failed)} of 99 failed: {failed[:1]}")
         after = [p.rss_kib() for p in (r.portal, r.bridge)]
     t.note("KiB: " + ", ".join(f"{n} {a} -> {b}" for n, a, b in
                                zip(("portal", "bridge"), before, after)))
     if r.ours:
         # Two relay buffers and two windows a stream, and what the kernel holds is not ours.
-        expect(max(after) < max(before) + 100 * 1024, "memory is not bounded")
+        expect(max(after) < max(before) + 100 * 1024 or GARENNE.sanitized(),
+               "memory is not bounded")
 
 
 for _d in ("classic", "vless"):

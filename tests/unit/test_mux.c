@@ -498,6 +498,19 @@ static void unknown_sessions_and_odd_frames(void **state)
 	raw_free(r);
 }
 
+/* The last bytes of what was received: an extension is borrowed from them. */
+static void extension_that_comes_alone(void **state)
+{
+	struct raw *r = raw_new();
+
+	(void)state;
+	SAY(r, NEW1);
+	turn_until(r->p.l, r->p.b[0].got == 5);
+	SAY(r, "\0\x10\0\x01\x02\0G\x01\x01\x08\0\0\0\0\0\x10\0\0");
+	turn_until(r->p.l, mux_peer_is_ours(r->p.server));
+	raw_free(r);
+}
+
 static void bad_frames_end_the_carrier(void **state)
 {
 	static const struct {
@@ -555,6 +568,28 @@ static void stopped_reader_of_a_stock_sender(void **state)
 
 #define PROBE "\0\x04\xff\xfe\x02\x01\0\x01\0"
 #define ALIVE "\0\x04\xff\xfe\x03\0"
+
+/* A question that is open speaks against a carrier; nothing more comes of it. */
+static void asked_and_unanswered(void **state)
+{
+	struct raw *r = raw_new();
+
+	(void)state;
+	mux_probe(r->p.server);
+	EXPECT(r, PROBE);
+	assert_int_equal(mux_unanswered_ms(r->p.server), 0); /* it may not know the question */
+	SAY(r, ALIVE NEW1);
+	turn_until(r->p.l, r->p.n == 1);
+	turn_until(r->p.l, mux_last_heard_ms(r->p.server) < loop_now(r->p.l));
+	assert_int_equal(mux_unanswered_ms(r->p.server), 0);
+	mux_probe(r->p.server);
+	EXPECT(r, PROBE);
+	turn_until(r->p.l, mux_unanswered_ms(r->p.server) > 1);
+	SAY(r, "\0\x04\0\x07\x02\0"); /* any sign of life will do */
+	turn_until(r->p.l, mux_unanswered_ms(r->p.server) == 0);
+	assert_int_equal(r->p.server_end, 0);
+	raw_free(r);
+}
 
 /* Asked to prove that it lives: one that never answers proves nothing by silence. */
 static void silent_when_asked(void **state)
@@ -641,8 +676,10 @@ int main(void)
 		cmocka_unit_test(datagrams_keep_their_addresses),
 		cmocka_unit_test(stock_client_is_served),
 		cmocka_unit_test(unknown_sessions_and_odd_frames),
+		cmocka_unit_test(extension_that_comes_alone),
 		cmocka_unit_test(bad_frames_end_the_carrier),
 		cmocka_unit_test(stopped_reader_of_a_stock_sender),
+		cmocka_unit_test(asked_and_unanswered),
 		cmocka_unit_test(silent_when_asked),
 		cmocka_unit_test(alive_when_asked),
 		cmocka_unit_test(lone_xudp_session),
