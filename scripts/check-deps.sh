@@ -29,7 +29,7 @@ owner() {
 	ev.h | ares.h) echo net ;;
 	openssl/ssl.h | openssl/err.h | openssl/bio.h | openssl/x509*.h | openssl/pem.h) echo "net app" ;;
 	openssl/*) echo "crypto net app" ;;
-	cjson/*) echo "conf app" ;;
+	cjson/*) echo "conf flow proxy vpn app" ;;
 	pcre2.h) echo route ;;
 	lwip/* | netlink/*) echo vpn ;;
 	*) echo "" ;;

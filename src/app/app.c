@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +10,14 @@
 #include <unistd.h>
 
 #include "app/cli.h"
+#include "app/ctlsock.h"
 #include "app/kinds.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "crypto/rand.h"
 #include "flow/core.h"
+#include "flow/history.h"
 #include "flow/inbound.h"
 #include "flow/names.h"
 #include "flow/observatory.h"
@@ -43,10 +46,12 @@ struct app {
 	struct observatory *observatory; /* NULL: not configured */
 	struct netmon *netmon; /* NULL: the kernel does not tell */
 	struct netmon_user on_network;
+	struct status_view view;
+	struct ctlsock *ctlsock; /* NULL: none */
 	struct thread threads[CORE_LOOPS_MAX];
 	unsigned n_threads; /* besides the main one */
 	struct signal_watch on_term, on_int, on_hup;
-	bool stopping;
+	atomic_bool stopping;
 };
 
 /* ---- building ---- */
@@ -66,6 +71,7 @@ static int build_workers(struct app *a)
 
 		list_init(&w->flows);
 		w->loop = loop_new(i);
+		w->history = history_new();
 		w->resolver = w->loop ? resolver_new(w->loop, &setup) : NULL;
 		a->core.n_workers = i + 1;
 		if (!w->resolver) {
@@ -247,6 +253,8 @@ static void destroy(struct app *a)
 {
 	struct core *c = &a->core;
 
+	atomic_store(&a->stopping, true);
+	ctlsock_stop(a->ctlsock);
 	observatory_stop(a->observatory);
 	netmon_free(a->netmon);
 	for (size_t i = 0; i < a->n_inbounds; i++)
@@ -261,6 +269,11 @@ static void destroy(struct app *a)
 		resolver_free(c->workers[i].resolver);
 		loop_free(c->workers[i].loop);
 	}
+	for (unsigned i = 0; i < c->n_workers; i++) {
+		history_free(c->workers[i].history);
+		free(c->workers[i].tallies);
+	}
+	ctlsock_free(a->ctlsock);
 	observatory_free(a->observatory);
 	router_free(c->router);
 	names_free(a->names);
@@ -363,12 +376,12 @@ static void say_farewell(struct app *a)
 
 static void stop(struct app *a, int signo)
 {
-	if (a->stopping)
+	if (atomic_exchange(&a->stopping, true))
 		_exit(128 + signo); /* asked twice: at once */
-	a->stopping = true;
 	log_warn("app", "stopping: %s", strsignal(signo));
 	for (size_t i = 0; i < a->n_inbounds; i++)
 		inbound_stop(a->inbounds[i]);
+	ctlsock_stop(a->ctlsock);
 	observatory_stop(a->observatory);
 	netmon_free(a->netmon);
 	a->netmon = NULL;
@@ -403,6 +416,19 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
+static void start_control(struct app *a)
+{
+	a->view = (struct status_view){
+		.core = &a->core,
+		.inbounds = a->inbounds,
+		.n_inbounds = a->n_inbounds,
+		.bridges = a->bridges,
+		.n_bridges = a->n_bridges,
+		.started_ms = loop_now(a->core.workers[0].loop),
+	};
+	a->ctlsock = ctlsock_start(&a->view, &a->stopping);
+}
+
 static int start(struct app *a)
 {
 	struct loop *main_loop = a->core.workers[0].loop;
@@ -414,6 +440,7 @@ static int start(struct app *a)
 		bridge_start(a->bridges[i]);
 	if (a->observatory)
 		observatory_start(a->observatory);
+	start_control(a);
 	a->on_network.on_change = on_network;
 	a->netmon = netmon_new(main_loop, &a->on_network);
 	signal_watch_start(&a->on_term, main_loop, SIGTERM, on_term);

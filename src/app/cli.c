@@ -7,6 +7,9 @@
 static const struct command *const commands[] = {
 	&cmd_run,
 	&cmd_check,
+	&cmd_status,
+	&cmd_flows,
+	&cmd_why,
 	&cmd_convert,
 	&cmd_uuid,
 	&cmd_x25519,

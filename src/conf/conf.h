@@ -54,6 +54,13 @@ struct conf_api {
 	const char *tag, *listen; /* "" when absent */
 };
 
+/* Our own: the socket that answers "garenne status" and its like. */
+struct conf_control {
+	bool off;
+	const char *socket; /* "": one by the process' number in the usual folder */
+	const char *name;   /* of this node, for people; "": the host's */
+};
+
 struct conf_arena;
 
 struct conf {
@@ -71,6 +78,7 @@ struct conf {
 	struct conf_api api, metrics;
 	const struct conf_env *env; /* to be set before geo files are searched */
 	size_t n_env;
+	struct conf_control control;
 	unsigned workers;	  /* ours: event loops; 0: one per core */
 	struct conf_sockopt own;  /* for sockets that belong to no inbound or outbound */
 	struct conf_arena *arena; /* private to this folder */

@@ -291,3 +291,34 @@ void section_version(const struct jnode *n)
 	if (jnode_object(n, keys))
 		jnode_warn(n, "speaks of versions of Xray and is not compared with ours");
 }
+
+/* ---- control ---- */
+
+enum { NODE_NAME_MAX = 63 };
+
+void section_control(const struct jnode *n, struct conf_control *out)
+{
+	static const struct key keys[] = {
+		KNOWN("socket"),
+		KNOWN("name"),
+		KEYS_END,
+	};
+	struct jnode s;
+
+	out->socket = out->name = "";
+	if (!jnode_object(n, keys))
+		return;
+	out->name = jnode_str(n, "name", "");
+	if (strlen(out->name) > NODE_NAME_MAX)
+		jnode_error(n, "name is longer than %d characters", NODE_NAME_MAX);
+	if (!jnode_get(n, "socket", &s))
+		return;
+	if (cJSON_IsBool(s.v)) {
+		out->off = cJSON_IsFalse(s.v);
+		return;
+	}
+	out->socket = jnode_text(&s, "");
+	if (*out->socket && *out->socket != '/' && *out->socket != '@')
+		jnode_error(&s, "found \"%.60s\", expected an absolute path, \"@name\" or false",
+			    out->socket);
+}

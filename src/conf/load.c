@@ -66,6 +66,7 @@ static void parse_sections(struct load *ld, const struct merged *m)
 	section_api(&m->section[SEC_API], &c->api);
 	section_metrics(&m->section[SEC_METRICS], &c->metrics);
 	section_version(&m->section[SEC_VERSION]);
+	section_control(&m->section[SEC_CONTROL], &c->control);
 	c->stats = jnode_object(&m->section[SEC_STATS], no_keys);
 	c->workers = (unsigned)jnode_integer(&m->section[SEC_WORKERS], 0, WORKERS_MAX, 0);
 	parse_inbounds(ld, &m->inbounds);

@@ -15,6 +15,7 @@ static const char *const section_keys[SEC_COUNT] = {
 	[SEC_OBSERVATORY] = "observatory",
 	[SEC_BURST] = "burstObservatory",
 	[SEC_VERSION] = "version",
+	[SEC_CONTROL] = "control",
 	[SEC_WORKERS] = "workers",
 };
 
@@ -36,6 +37,7 @@ static const struct key top_keys[] = {
 	KNOWN("burstObservatory"),
 	KNOWN("metrics"),
 	KNOWN("version"),
+	KNOWN("control"),
 	KNOWN("workers"),
 	{"fakeDns", KEY_NO_EFFECT, "has no effect: fake addresses are not supported"},
 	{"geodata", KEY_NO_EFFECT, "has no effect: geo files are not downloaded"},

@@ -18,6 +18,7 @@ void section_reverse(const struct jnode *n, struct conf_reverse *out);
 void section_api(const struct jnode *n, struct conf_api *out);
 void section_metrics(const struct jnode *n, struct conf_api *out);
 void section_version(const struct jnode *n);
+void section_control(const struct jnode *n, struct conf_control *out);
 
 void conf_parse_inbound(const struct jnode *n, struct conf_inbound *out);
 void conf_parse_outbound(const struct jnode *n, struct conf_outbound *out);

@@ -48,6 +48,7 @@ int core_add_outbound(struct core *c, struct outbound *o)
 		c->cap_outbounds = cap;
 	}
 	c->outbounds[c->n_outbounds++] = o;
+	o->number = c->n_outbounds;
 	return 0;
 }
 

@@ -12,10 +12,12 @@
 
 struct domset;
 struct iprules;
+struct history;
 struct lists;
 struct resolver;
 struct route_report;
 struct router;
+struct tally;
 
 enum { CORE_LOOPS_MAX = 64 };
 
@@ -25,7 +27,8 @@ struct worker {
 	struct resolver *resolver;
 	struct list flows; /* all live ones */
 	size_t n_flows;
-	uint64_t next_flow;
+	struct history *history; /* NULL when memory was out */
+	struct tally *tallies;	 /* one per outbound; NULL before the first flow ended */
 };
 
 /* What a sniffed name must not replace, compiled. */

@@ -7,7 +7,9 @@
 #include "base/log.h"
 #include "flow/core.h"
 #include "flow/flowlog.h"
+#include "flow/history.h"
 #include "flow/sniffer.h"
+#include "flow/tally.h"
 
 /* More live flows on one worker are refused: memory stays bounded whatever comes. */
 enum { FLOWS_MAX = 100000 };
@@ -55,6 +57,8 @@ static void flow_end(struct flow *f, int err, bool in_side, const char *why)
 	struct worker *w = core_worker(f->core, f->loop);
 
 	flowlog_end(f, err, in_side, why);
+	tally_add(f, err, why);
+	history_add(w->history, f, err, in_side, why);
 	f->state = FLOW_ENDED;
 	defer_cancel(&f->start);
 	bufq_clear(&f->early);

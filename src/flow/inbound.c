@@ -198,6 +198,15 @@ int inbound_start(struct inbound *in)
 	return err;
 }
 
+void inbound_describe(const struct inbound *in, cJSON *into)
+{
+	cJSON *list = cJSON_AddArrayToObject(into, "listen");
+
+	for (size_t i = 0; i < in->n_listeners; i++)
+		cJSON_AddItemToArray(list,
+				     cJSON_CreateString(listener_name(in->listeners[i]->l)));
+}
+
 void inbound_stop(struct inbound *in)
 {
 	if (in->ops->stop)

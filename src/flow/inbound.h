@@ -7,6 +7,8 @@
 #ifndef GARENNE_FLOW_INBOUND_H
 #define GARENNE_FLOW_INBOUND_H
 
+#include <cjson/cJSON.h>
+
 #include "conf/inbound.h"
 #include "flow/core.h"
 #include "net/stream.h"
@@ -52,6 +54,8 @@ struct inbound {
 int inbound_prepare(struct inbound *in);
 /** Opens all listeners of @in->conf. 0, or -ERR_* with a line logged; then nothing is open. */
 int inbound_start(struct inbound *in);
+/** Where it listens, as members of @into. From any thread while it is started. */
+void inbound_describe(const struct inbound *in, cJSON *into);
 /** Closes the listeners; flows go on. */
 void inbound_stop(struct inbound *in);
 /** inbound_stop, then ops->free. Takes NULL too. */

@@ -7,6 +7,7 @@
 #ifndef GARENNE_FLOW_OUTBOUND_H
 #define GARENNE_FLOW_OUTBOUND_H
 
+#include <cjson/cJSON.h>
 #include <stdbool.h>
 
 #include "base/addr.h"
@@ -25,6 +26,8 @@ struct outbound_ops {
 	bool (*registers)(const struct outbound *o, const struct flow *f);
 	/* Optional: the network of this machine has changed; carriers may be dead. On @home. */
 	void (*network_changed)(struct outbound *o);
+	/* Optional: what there is to tell, as members of @into. On @o->home, if it has one. */
+	void (*describe)(struct outbound *o, cJSON *into);
 	/* Stops all activity; the loops are not running any more. */
 	void (*free)(struct outbound *o);
 };
@@ -34,6 +37,7 @@ struct outbound {
 	const char *tag; /* "" when it has none; lives as long as the core */
 	struct core *core;
 	struct loop *home; /* NULL: any loop */
+	size_t number; /* in the core's table, 1 is the first; 0: in none */
 	struct observe_stats *stats; /* NULL: nobody probes it */
 };
 

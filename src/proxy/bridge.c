@@ -454,6 +454,34 @@ void bridge_start(struct bridge *b)
 	timer_start(&b->tick, 1);
 }
 
+static void describe_carrier(struct bridge_carrier *c, cJSON *list)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	cJSON_AddItemToArray(list, o);
+	cJSON_AddStringToObject(o, "state",
+				c->draining ? "draining" : c->confirmed ? "up" : "not confirmed");
+	cJSON_AddNumberToObject(o, "since_ms", (double)(loop_now(c->b->loop) - c->since_ms));
+	mux_describe(mux_serve_mux(c->serve), o);
+}
+
+void bridge_describe(struct bridge *b, cJSON *into)
+{
+	struct bridge_carrier *c;
+	cJSON *list;
+
+	cJSON_AddStringToObject(into, "tag", b->tag);
+	cJSON_AddStringToObject(into, "domain", b->out ? "" : b->domain);
+	cJSON_AddStringToObject(into, "state", state_text[b->state]);
+	cJSON_AddNumberToObject(into, "since_ms", (double)(loop_now(b->loop) - b->since_ms));
+	if (*b->last_error)
+		cJSON_AddStringToObject(into, "last_error", b->last_error);
+	cJSON_AddNumberToObject(into, "attempts", b->n_attempts);
+	list = cJSON_AddArrayToObject(into, "carriers");
+	list_each(c, &b->carriers, node)
+		describe_carrier(c, list);
+}
+
 void bridge_free(struct bridge *b)
 {
 	struct bridge_carrier *c, *next;

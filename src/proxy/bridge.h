@@ -33,6 +33,8 @@ struct loop *bridge_loop(const struct bridge *b);
 /** The network of this machine changed: what waits on the old one is given up, each carrier must
  * show that it still lives, and a new attempt starts at once if it is needed. On its loop. */
 void bridge_network_changed(struct bridge *b);
+/** Tag, domain, state with since and last error, carriers. On its loop. */
+void bridge_describe(struct bridge *b, cJSON *into);
 /** The loops are not running any more. Takes NULL too. */
 void bridge_free(struct bridge *b);
 

@@ -414,3 +414,14 @@ uint64_t mux_last_heard_ms(const struct mux *m)
 {
 	return m->heard_ms;
 }
+
+void mux_describe(const struct mux *m, cJSON *into)
+{
+	cJSON_AddNumberToObject(into, "sessions", (double)m->n_sessions);
+	cJSON_AddNumberToObject(into, "opened", (double)m->n_opened);
+	cJSON_AddNumberToObject(into, "queued_bytes", (double)mux_queued(m));
+	cJSON_AddBoolToObject(into, "garenne", m->peer_ours);
+	if (m->rtt_ms)
+		cJSON_AddNumberToObject(into, "rtt_ms", m->rtt_ms);
+	cJSON_AddNumberToObject(into, "heard_ms_ago", (double)(loop_now(m->loop) - m->heard_ms));
+}

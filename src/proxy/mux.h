@@ -24,6 +24,8 @@
 #ifndef GARENNE_PROXY_MUX_H
 #define GARENNE_PROXY_MUX_H
 
+#include <cjson/cJSON.h>
+
 #include "base/addr.h"
 #include "net/dgram.h"
 #include "net/stream.h"
@@ -101,5 +103,7 @@ size_t mux_queued(const struct mux *m);	       /* bytes waiting to leave: choose
 bool mux_peer_is_ours(const struct mux *m);
 uint32_t mux_rtt_ms(const struct mux *m);      /* 0: not measured yet */
 uint64_t mux_last_heard_ms(const struct mux *m);
+/** All of these as members of @into. */
+void mux_describe(const struct mux *m, cJSON *into);
 
 #endif

@@ -319,10 +319,34 @@ static void mux_out_free(struct outbound *o)
 	free(m);
 }
 
+static void describe_pool(struct pool *p, cJSON *list, const char *net)
+{
+	struct mux_carrier *c;
+
+	list_each(c, &p->carriers, node) {
+		cJSON *o = cJSON_CreateObject();
+
+		cJSON_AddItemToArray(list, o);
+		cJSON_AddStringToObject(o, "for", net);
+		mux_describe(c->mux, o);
+	}
+}
+
+static void mux_out_describe(struct outbound *o, cJSON *into)
+{
+	struct out_mux *m = container_of(o, struct out_mux, o);
+	cJSON *list = cJSON_AddArrayToObject(into, "carriers");
+
+	cJSON_AddNumberToObject(into, "waiting", (double)(m->tcp.n_waiting + m->udp.n_waiting));
+	describe_pool(&m->tcp, list, m->udp_apart ? "tcp" : "all");
+	describe_pool(&m->udp, list, "udp");
+}
+
 static const struct outbound_ops mux_out_ops = {
 	.protocol = "mux",
 	.open = mux_out_open,
 	.network_changed = mux_out_network_changed,
+	.describe = mux_out_describe,
 	.free = mux_out_free,
 };
 
@@ -343,7 +367,10 @@ struct outbound *out_mux_new(struct core *c, const struct conf_outbound *conf,
 		inner->ops->free(inner);
 		return NULL;
 	}
-	m->o = (struct outbound){&mux_out_ops, conf->tag, c, core_home(c, conf->tag), NULL};
+	m->o = (struct outbound){.ops = &mux_out_ops,
+				.tag = conf->tag,
+				.core = c,
+				.home = core_home(c, conf->tag)};
 	m->inner = inner;
 	m->conf = &conf->mux;
 	pool_init(&m->tcp, m, conf->mux.concurrency);

@@ -88,6 +88,24 @@ static void portal_network_changed(struct outbound *o)
 	portal_carrier_check_all(of(o));
 }
 
+static void portal_describe(struct outbound *o, cJSON *into)
+{
+	static const char *const text[] = {"never connected", "up", "lost"};
+	struct portal *p = of(o);
+
+	cJSON_AddStringToObject(into, "domain", p->conf ? p->conf->domain : "");
+	cJSON_AddStringToObject(into, "state", text[p->state]);
+	cJSON_AddNumberToObject(into, "since_ms", (double)(loop_now(p->o.home) - p->since_ms));
+	if (*p->last_error) {
+		cJSON_AddStringToObject(into, "last_error", p->last_error);
+		cJSON_AddStringToObject(into, "last_peer", p->last_from);
+	}
+	if (p->strays)
+		cJSON_AddStringToObject(into, "asked_for_instead", p->stray);
+	cJSON_AddNumberToObject(into, "waiting", (double)p->n_held);
+	portal_carrier_describe_all(p, cJSON_AddArrayToObject(into, "carriers"));
+}
+
 static void portal_free(struct outbound *o)
 {
 	struct portal *p = of(o);
@@ -102,6 +120,7 @@ static const struct outbound_ops portal_ops = {
 	.alive = portal_alive,
 	.registers = portal_registers,
 	.network_changed = portal_network_changed,
+	.describe = portal_describe,
 	.free = portal_free,
 };
 
@@ -112,7 +131,8 @@ static struct outbound *portal_make(struct core *core, const char *tag,
 
 	if (!p)
 		return NULL;
-	p->o = (struct outbound){&portal_ops, tag, core, core_home(core, tag), NULL};
+	p->o = (struct outbound){
+		.ops = &portal_ops, .tag = tag, .core = core, .home = core_home(core, tag)};
 	p->conf = conf;
 	p->name = REVERSECTL_V2FLY; /* the commonest of the classic ones */
 	list_init(&p->carriers);

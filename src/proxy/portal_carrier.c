@@ -116,6 +116,7 @@ void portal_carrier_start(struct portal *p, struct stream *s, struct bufq *early
 		mux_probe(other->mux);
 	c->p = p;
 	list_init(&c->pending);
+	c->since_ms = loop_now(p->o.home);
 	snprintf(c->from, sizeof(c->from), "%s%s%.50s", from, *user ? " user " : "", user);
 	c->on_mux = (struct mux_user){on_session, on_mux_end};
 	c->mux = mux_new(s, early, &mc, &c->on_mux);
@@ -172,6 +173,22 @@ void portal_carrier_check_all(struct portal *p)
 
 	list_each(c, &p->carriers, node)
 		mux_check(c->mux);
+}
+
+void portal_carrier_describe_all(struct portal *p, cJSON *list)
+{
+	struct portal_carrier *c;
+
+	list_each(c, &p->carriers, node) {
+		cJSON *o = cJSON_CreateObject();
+
+		cJSON_AddItemToArray(list, o);
+		cJSON_AddStringToObject(o, "peer", c->from);
+		cJSON_AddStringToObject(o, "state", c->draining ? "draining" : "up");
+		cJSON_AddNumberToObject(o, "since_ms",
+					(double)(loop_now(p->o.home) - c->since_ms));
+		mux_describe(c->mux, o);
+	}
 }
 
 void portal_carrier_close_all(struct portal *p)

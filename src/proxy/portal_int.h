@@ -50,6 +50,7 @@ struct portal_carrier {
 	bool draining;
 	struct list pending; /* visitors that wait for the far side's verdict */
 	char from[PORTAL_PEER_TEXT];
+	uint64_t since_ms;
 	struct timer idle; /* after draining */
 	struct garbage garbage;
 };
@@ -68,6 +69,8 @@ struct portal_carrier *portal_carrier_pick(struct portal *p);
 void portal_carrier_used(struct portal_carrier *c);
 /** Asks all of them whether they live, and believes those dead that do not answer. */
 void portal_carrier_check_all(struct portal *p);
+/** Each as an object at the end of @list. */
+void portal_carrier_describe_all(struct portal *p, cJSON *list);
 /** The program ends. */
 void portal_carrier_close_all(struct portal *p);
 

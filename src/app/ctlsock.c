@@ -1,0 +1,336 @@
+#include "app/ctlsock.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "net/listen.h"
+#include "net/sock_unix.h"
+#include "net/stream_tcp.h"
+#include "proxy/intake.h"
+
+enum {
+	REQUEST_MAX = 4096,
+	DEADLINE_MS = 30000,
+	CONNECTIONS_MAX = 64,
+	PATH_TEXT = 160,
+};
+
+struct ctlsock {
+	const struct status_view *view;
+	const atomic_bool *stopping;
+	struct listener_user on_listener;
+	struct listener *listener;
+	unsigned n_connections;
+};
+
+/* One question. Lives until its conversation and its survey are over, both. */
+struct question {
+	struct ctlsock *owner;
+	struct intake_user on_intake;
+	struct intake intake;
+	bool talking, surveying;
+	struct garbage garbage;
+};
+
+struct round {
+	struct survey s;
+	struct question *q;
+	uint64_t id;
+};
+
+static void question_destroy(struct garbage *g)
+{
+	free(container_of(g, struct question, garbage));
+}
+
+static void question_over(struct question *q)
+{
+	struct ctlsock *c = q->owner;
+
+	if (q->talking || q->surveying)
+		return;
+	c->n_connections--;
+	if (c->listener)
+		listener_wake(c->listener);
+	q->garbage.destroy = question_destroy;
+	loop_free_later(c->view->core->workers[0].loop, &q->garbage);
+}
+
+/* ---- answers ---- */
+
+static void say(struct question *q, const cJSON *what)
+{
+	char *text = what ? cJSON_PrintUnformatted(what) : NULL;
+
+	if (text) {
+		intake_say(&q->intake, span_str(text));
+		intake_say(&q->intake, span_str("\n"));
+	}
+	free(text);
+	intake_finish(&q->intake);
+}
+
+static void say_fault(struct question *q, const char *fault)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(o, "fault", fault);
+	say(q, o);
+	cJSON_Delete(o);
+}
+
+static void round_done(struct survey *s)
+{
+	struct question *q = container_of(s, struct round, s)->q;
+
+	q->surveying = false;
+	if (q->talking)
+		say(q, s->out);
+	else
+		question_over(q);
+}
+
+static void round_destroy(struct survey *s)
+{
+	cJSON_Delete(s->out);
+	free(container_of(s, struct round, s));
+}
+
+static void visit_status(struct survey *s, struct worker *w)
+{
+	const struct status_view *v = container_of(s, struct round, s)->q->owner->view;
+
+	if (s->at == 1)
+		status_begin(v, s->out);
+	status_visit(v, w, s->out);
+}
+
+static void visit_flows(struct survey *s, struct worker *w)
+{
+	status_flows(w, container_of(s, struct round, s)->id, s->out);
+}
+
+static bool round_start(struct question *q, void (*visit)(struct survey *s, struct worker *w),
+			uint64_t id)
+{
+	struct round *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return false;
+	r->q = q;
+	r->id = id;
+	r->s = (struct survey){
+		.core = q->owner->view->core,
+		.stopping = q->owner->stopping,
+		.out = cJSON_CreateObject(),
+		.visit = visit,
+		.done = round_done,
+		.destroy = round_destroy,
+	};
+	q->surveying = true;
+	survey_start(&r->s);
+	return true;
+}
+
+/* ---- questions ---- */
+
+static void ask(struct question *q, const cJSON *req)
+{
+	const char *what = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(req, "do"));
+	const cJSON *id = cJSON_GetObjectItemCaseSensitive(req, "id");
+	bool ok = true;
+
+	if (what && strcmp(what, "status") == 0)
+		ok = round_start(q, visit_status, 0);
+	else if (what && strcmp(what, "flows") == 0)
+		ok = round_start(q, visit_flows, 0);
+	else if (what && strcmp(what, "why") == 0 && cJSON_IsNumber(id) && id->valuedouble >= 1)
+		ok = round_start(q, visit_flows, (uint64_t)id->valuedouble);
+	else
+		say_fault(q, "found no known \"do\", expected status, flows or why with an id");
+	if (!ok)
+		say_fault(q, "out of memory");
+}
+
+static ssize_t on_decode(struct intake_user *u, struct intake *k, struct span in)
+{
+	struct question *q = container_of(u, struct question, on_intake);
+	const uint8_t *end = in.n ? memchr(in.p, '\n', in.n) : NULL;
+	cJSON *req;
+
+	if (q->surveying)
+		return 0;
+	if (!end)
+		return k->eof ? -ERR_EOF : 0;
+	req = cJSON_ParseWithLength((const char *)in.p, (size_t)(end - in.p));
+	ask(q, req);
+	cJSON_Delete(req);
+	return end - in.p + 1;
+}
+
+static void on_done(struct intake_user *u, struct intake *k, struct stream *s, struct bufq *rest)
+{
+	struct question *q = container_of(u, struct question, on_intake);
+
+	(void)k;
+	(void)rest;
+	stream_close(s, 0);
+	q->talking = false;
+	question_over(q);
+}
+
+static void on_failed(struct intake_user *u, struct intake *k, int err)
+{
+	struct question *q = container_of(u, struct question, on_intake);
+
+	(void)k;
+	(void)err;
+	q->talking = false;
+	question_over(q);
+}
+
+static bool may_ask(int fd)
+{
+	struct ucred peer;
+	socklen_t n = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 &&
+	       (peer.uid == 0 || peer.uid == geteuid());
+}
+
+static void on_accept(struct listener_user *u, struct listener *l, const struct accepted *a)
+{
+	struct ctlsock *c = container_of(u, struct ctlsock, on_listener);
+	struct loop *loop = c->view->core->workers[0].loop;
+	struct intake_terms terms = {.limit = REQUEST_MAX, .deadline_ms = DEADLINE_MS};
+	struct question *q;
+	struct stream *s;
+
+	(void)l;
+	if (!may_ask(a->fd)) {
+		close(a->fd);
+		return;
+	}
+	s = stream_tcp_new(loop, a->fd);
+	q = s ? calloc(1, sizeof(*q)) : NULL;
+	if (!q) {
+		stream_close(s, -ERR_NOMEM);
+		return;
+	}
+	q->owner = c;
+	q->talking = true;
+	c->n_connections++;
+	q->on_intake = (struct intake_user){on_decode, on_done, on_failed};
+	intake_start(&q->intake, s, NULL, &terms, &q->on_intake);
+}
+
+static bool may_accept(struct listener_user *u, struct listener *l)
+{
+	(void)l;
+	return container_of(u, struct ctlsock, on_listener)->n_connections < CONNECTIONS_MAX;
+}
+
+/* ---- where it lies ---- */
+
+const char *ctlsock_folder(char *out, size_t cap)
+{
+	const char *user = getenv("XDG_RUNTIME_DIR"), *unit = getenv("RUNTIME_DIRECTORY");
+
+	if (unit && *unit == '/' && !strchr(unit, ':'))
+		snprintf(out, cap, "%s", unit);
+	else if (geteuid() == 0)
+		snprintf(out, cap, "/run/garenne");
+	else if (user && *user == '/')
+		snprintf(out, cap, "%s/garenne", user);
+	else
+		return NULL;
+	return out;
+}
+
+/* What a killed process left: nobody answers there any more. */
+static void sweep(const char *folder)
+{
+	DIR *d = opendir(folder);
+	struct dirent *e;
+
+	while (d && (e = readdir(d)) != NULL) {
+		struct sockaddr_un sa = {.sun_family = AF_UNIX};
+		size_t n = strlen(e->d_name);
+		int fd, len;
+
+		if (n < 6 || strcmp(e->d_name + n - 5, ".sock") != 0)
+			continue;
+		len = snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/%s", folder, e->d_name);
+		if (len < 0 || (size_t)len >= sizeof(sa.sun_path))
+			continue;
+		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		if (fd != -1 && connect(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 &&
+		    errno == ECONNREFUSED)
+			unlink(sa.sun_path);
+		if (fd != -1)
+			close(fd);
+	}
+	if (d)
+		closedir(d);
+}
+
+static const char *socket_path(const struct conf_control *conf, char *out, size_t cap)
+{
+	char folder[PATH_TEXT - 32];
+
+	if (*conf->socket) {
+		bool open_to_all = *conf->socket == '/' && !strchr(conf->socket, ',');
+
+		snprintf(out, cap, "%s%s", conf->socket, open_to_all ? ",0600" : "");
+		return out;
+	}
+	if (!ctlsock_folder(folder, sizeof(folder)))
+		return NULL;
+	if (mkdir(folder, 0755) == 0 || errno == EEXIST)
+		sweep(folder);
+	snprintf(out, cap, "%s/%d.sock,0600", folder, getpid());
+	return out;
+}
+
+struct ctlsock *ctlsock_start(const struct status_view *v, const atomic_bool *stopping)
+{
+	const struct conf_control *conf = &v->core->conf->control;
+	char path[PATH_TEXT], why[NET_WHY_MAX];
+	struct listen_spec spec = {.path = conf->off ? NULL : socket_path(conf, path, sizeof(path))};
+	struct ctlsock *c = spec.path ? calloc(1, sizeof(*c)) : NULL;
+
+	if (!c)
+		return NULL;
+	c->view = v;
+	c->stopping = stopping;
+	c->on_listener = (struct listener_user){.on_accept = on_accept, .may_accept = may_accept};
+	c->listener = listener_new(v->core->workers[0].loop, &spec, &c->on_listener, why);
+	if (!c->listener) {
+		log_warn("control", "no control socket: %s: %s", spec.path, why);
+		free(c);
+		return NULL;
+	}
+	log_info("control", "answers at %s", spec.path);
+	return c;
+}
+
+void ctlsock_stop(struct ctlsock *c)
+{
+	if (!c)
+		return;
+	listener_close(c->listener);
+	c->listener = NULL;
+}
+
+void ctlsock_free(struct ctlsock *c)
+{
+	free(c);
+}

@@ -1,0 +1,31 @@
+/*
+ * The control socket: a unix socket that answers questions about the running
+ * program. One line of JSON in, one JSON value out, then the connection ends.
+ *
+ *   {"do": "status"}             see status.h
+ *   {"do": "flows"}
+ *   {"do": "why", "id": 17}
+ *
+ * Only the user that runs the program, and root, may connect: the socket's
+ * permissions say so, and the kernel's word about the peer is checked as well.
+ */
+#ifndef GARENNE_APP_CTLSOCK_H
+#define GARENNE_APP_CTLSOCK_H
+
+#include "app/status.h"
+
+struct ctlsock;
+
+/** The folder where sockets lie when the configuration names none, with the rights of this user;
+ * returns @out, or NULL when there is none. */
+const char *ctlsock_folder(char *out, size_t cap);
+
+/** Listens on the first worker, before the loops run. Borrows @v and @stopping. Gives; NULL when
+ * it is switched off or cannot be (a line is logged, the program works without). */
+struct ctlsock *ctlsock_start(const struct status_view *v, const atomic_bool *stopping);
+/** Listens no more; on the first worker. What is under way is ended with the loop. */
+void ctlsock_stop(struct ctlsock *c);
+/** After the loops. Takes NULL too. */
+void ctlsock_free(struct ctlsock *c);
+
+#endif

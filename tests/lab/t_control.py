@@ -1,0 +1,107 @@
+"""The control socket: what status, flows and why say of programs that run."""
+import json
+import os
+import re
+import signal
+import subprocess
+
+from . import LabError, Skip
+from .harness import test
+from .proc import until
+from .scene import Scene, load
+
+
+def ask(s, *argv):
+    """(exit status, output) of a command of ours."""
+    with s.ns.inside():
+        p = subprocess.run([s.subject.path, *argv], capture_output=True, text=True, timeout=40)
+    return p.returncode, p.stdout + p.stderr
+
+
+def with_socket(s, conf, name):
+    conf["control"] = {"name": name, "socket": os.path.join(s.t.dir, name + ".sock")}
+    return conf
+
+
+def status(s, name):
+    code, out = ask(s, "status", "--json", "--socket", os.path.join(s.t.dir, name + ".sock"))
+    if code != 0:
+        raise LabError(f"status of {name}: {code}, {out.strip()[:300]}")
+    return json.loads(out)
+
+
+def one(rows, tag):
+    return next(r for r in rows if r["tag"] == tag)
+
+
+def stage(t):
+    s = Scene(t)
+    if not s.ours:
+        raise Skip("only ours has a control socket")
+    portal = with_socket(s, load("s1/portal"), "hub")
+    bridge = with_socket(s, load("s1/bridge"), "home")
+    return s.triangle(portal=portal, bridge=bridge)
+
+
+@test("control/states")
+def states(t):
+    """A bridge that comes, is killed and is missed."""
+    s = stage(t)
+    hub, home = status(s, "hub"), status(s, "home")
+    portal = one(hub["outbounds"], "portal")
+    if portal["state"] != "up" or not portal["carriers"] or hub["node"] != "hub":
+        raise LabError(f"the portal is not up: {portal}")
+    bridge = home["bridges"][0]
+    if bridge["state"] != "up" or not all(c["garenne"] for c in bridge["carriers"]):
+        raise LabError(f"the bridge is not up: {bridge}")
+    s.page()
+    portal = until(lambda: (p := one(status(s, "hub")["outbounds"], "portal"))["served"] > 0 and p,
+                   10, "the page is counted")
+    if portal["down"] < 10:
+        raise LabError(f"bytes are not counted: {portal}")
+    s.bridge.kill()
+    lost = until(lambda: (p := one(status(s, "hub")["outbounds"], "portal"))["state"] == "lost" and p,
+                 20, "the portal misses the bridge")
+    if not lost["last_error"] or lost["carriers"]:
+        raise LabError(f"no reason for the loss: {lost}")
+    code, out = ask(s, "status", "--socket", os.path.join(t.dir, "hub.sock"))
+    if code != 0 or not re.search(r"portal +portal +lost for .*domain reverse", out):
+        raise LabError(f"status says nothing of it: {out}")
+
+
+@test("control/why")
+def why(t):
+    """The story of a flow that failed, by its number in the log."""
+    s = stage(t)
+    s.no_page("http://127.0.0.1:1/")
+    sock = os.path.join(t.dir, "hub.sock")
+    until(lambda: "127.0.0.1:1 " in ask(s, "flows", "--all", "--socket", sock)[1], 10,
+          "the flow is among those that ended")
+    code, out = ask(s, "flows", "--all", "--socket", sock)
+    number = re.search(r"^ *(\d+) ended +tcp \S+ +-> 127\.0\.0\.1:1 ", out, re.M)
+    code, out = ask(s, "why", number.group(1), "--socket", sock)
+    for want in (r"to +tcp:127\.0\.0\.1:1\b", r"rule \d+ .*portal\.json:\d+", "ended +"):
+        if code != 0 or not re.search(want, out):
+            raise LabError(f"why: no /{want}/ in {out!r}")
+    code, out = ask(s, "why", "999999999", "--socket", sock)
+    if code != 1 or "no flow 999999999" not in out:
+        raise LabError(f"why of an unknown flow: {code}, {out!r}")
+
+
+@test("control/leftovers")
+def leftovers(t):
+    """A socket that a killed process left is taken over; a wrong question does no harm."""
+    s = stage(t)
+    path = os.path.join(t.dir, "hub.sock")
+    s.portal.kill(signal.SIGKILL)
+    s.portal.wait_exit()
+    if not os.path.exists(path):
+        raise LabError("the socket vanished by itself: nothing is tested")
+    s.portal = s.program("portal2", with_socket(s, load("s1/portal"), "hub"))
+    status(s, "hub")
+    if os.stat(path).st_mode & 0o777 != 0o600:
+        raise LabError("others may connect to the control socket")
+    code, out = ask(s, "status", "--socket", path + ".none")
+    if code != 1 or "No such file" not in out:
+        raise LabError(f"status without a program: {code}, {out!r}")
+    s.wait_up()
