@@ -79,11 +79,21 @@ static void on_idle(struct timer *t)
 	relay_end(r, r->up.eof || r->down.eof ? 0 : -ERR_TIMEOUT, r->down.eof);
 }
 
-/* Steps out of layers that have done their work. */
+static void look_for_sockets(struct pump *p)
+{
+	p->splice = p->splice || (stream_fd(p->from, STREAM_READ) >= 0 &&
+				  stream_fd(p->to, STREAM_WRITE) >= 0);
+}
+
+/* Steps out of layers that have done their work. What one of them knew about half-close stays. */
 static void shorten(struct relay *r)
 {
-	struct stream *a = stream_unwrap(r->a), *b = stream_unwrap(r->b);
+	struct stream *a, *b;
 
+	r->limits.a_half_close = r->limits.a_half_close && stream_can_half_close(r->a);
+	r->limits.b_half_close = r->limits.b_half_close && stream_can_half_close(r->b);
+	a = stream_unwrap(r->a);
+	b = stream_unwrap(r->b);
 	if (a != r->a) {
 		r->a = r->up.from = r->down.to = a;
 		stream_attach(a, &r->on_a);
@@ -92,7 +102,8 @@ static void shorten(struct relay *r)
 		r->b = r->up.to = r->down.from = b;
 		stream_attach(b, &r->on_b);
 	}
-	r->splice = stream_fd(r->a) >= 0 && stream_fd(r->b) >= 0;
+	look_for_sockets(&r->up);
+	look_for_sockets(&r->down);
 }
 
 /* Tells @to that @from has finished, when nothing is held back. */
@@ -117,12 +128,12 @@ static ssize_t pump_write(struct pump *p)
 }
 
 /* One helping: at most one read, and a write of what it brought. 0, or -ERR_* with *@from_side. */
-static int pump_run(struct relay *r, struct pump *p, bool readable, bool *from_side)
+static int pump_run(struct pump *p, bool readable, bool *from_side)
 {
 	ssize_t n;
 
 	*from_side = false;
-	if (r->splice && bufq_empty(&p->held))
+	if (p->splice && bufq_empty(&p->held))
 		return splice_pump(p, readable, from_side);
 	if (!bufq_empty(&p->held)) {
 		n = pump_write(p);
@@ -153,12 +164,12 @@ static void relay_turn(struct relay *r, bool a_readable, bool b_readable)
 	bool ends = r->up.eof || r->down.eof, from_side;
 	int err;
 
-	err = pump_run(r, &r->up, a_readable, &from_side);
+	err = pump_run(&r->up, a_readable, &from_side);
 	if (err) {
 		relay_end(r, err, from_side);
 		return;
 	}
-	err = pump_run(r, &r->down, b_readable, &from_side);
+	err = pump_run(&r->down, b_readable, &from_side);
 	if (err) {
 		relay_end(r, err, !from_side);
 		return;

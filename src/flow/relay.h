@@ -6,8 +6,8 @@
  * slow reader stops its writer hop by hop and at most one read's worth
  * (STREAM_READ_MAX) waits here. Half-close: the end of one direction becomes a
  * shutdown of the other stream, and the opposite direction lives on.
- * Two plain sockets are joined by splice(2) through a pipe that is borrowed
- * only while bytes are under way.
+ * A direction with a socket at both ends is joined by splice(2) through a pipe
+ * that is borrowed only while bytes are under way.
  */
 #ifndef GARENNE_FLOW_RELAY_H
 #define GARENNE_FLOW_RELAY_H
@@ -48,6 +48,7 @@ struct pump {
 	bool done;		  /* and all of it was passed on */
 	bool told;		  /* and so was the end */
 	bool whole;		  /* the end of @from was the end of both directions */
+	bool splice;		  /* both ends have a socket for this direction */
 };
 
 struct relay {
@@ -57,7 +58,6 @@ struct relay {
 	struct relay_limits limits;
 	struct timer idle;
 	struct relay_user *user;
-	bool splice;
 };
 
 /** Takes both streams and the bytes in @early, which a already sent. */

@@ -87,7 +87,7 @@ void splice_thread_exit(void)
 static int drain(struct pump *p)
 {
 	while (p->pipe->held) {
-		ssize_t n = splice(p->pipe->rd, NULL, stream_fd(p->to), NULL, p->pipe->held,
+		ssize_t n = splice(p->pipe->rd, NULL, stream_fd(p->to, STREAM_WRITE), NULL, p->pipe->held,
 				   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 
 		if (n == -1 && errno == EINTR)
@@ -107,7 +107,7 @@ static int fill(struct pump *p)
 	ssize_t n;
 
 	do
-		n = splice(stream_fd(p->from), NULL, p->pipe->wr, NULL, p->pipe->cap,
+		n = splice(stream_fd(p->from, STREAM_READ), NULL, p->pipe->wr, NULL, p->pipe->cap,
 			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	while (n == -1 && errno == EINTR);
 	if (n == -1)

@@ -11,7 +11,7 @@
 struct pump;
 struct splice_pipe;
 
-/** One helping from p->from to p->to, both plain sockets. 0 or -ERR_*; *@from_side tells which
+/** One helping from p->from to p->to, which have sockets for this direction. 0 or -ERR_*; *@from_side tells which
  * end failed. */
 int splice_pump(struct pump *p, bool readable, bool *from_side);
 bool splice_pipe_holds(const struct splice_pipe *pipe);

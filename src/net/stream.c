@@ -79,9 +79,9 @@ int stream_move(struct stream *s, struct loop *to)
 	return s->ops->move ? s->ops->move(s, to) : -ERR_UNSUPPORTED;
 }
 
-int stream_fd(struct stream *s)
+int stream_fd(struct stream *s, unsigned direction)
 {
-	return s->ops->fd ? s->ops->fd(s) : -1;
+	return s->ops->fd ? s->ops->fd(s, direction) : -1;
 }
 
 bool stream_can_half_close(struct stream *s)

@@ -54,7 +54,8 @@ struct stream_ops {
 	void (*shutdown)(struct stream *s);
 	void (*close)(struct stream *s, int err);
 	struct stream *(*unwrap)(struct stream *s); /* optional */
-	int (*fd)(struct stream *s);		    /* optional: plain socket to splice, or -1 */
+	/* optional: a socket to splice from (STREAM_READ) or to (STREAM_WRITE), or -1 */
+	int (*fd)(struct stream *s, unsigned direction);
 	/* optional: detach from the loop / attach to @to, for streams that can move */
 	int (*move)(struct stream *s, struct loop *to);
 	const char *(*why)(struct stream *s); /* optional: words for the last error */
@@ -122,7 +123,8 @@ struct stream *stream_unwrap(struct stream *s);
 int stream_move(struct stream *s, struct loop *to);
 /** May the peer be told that we have finished sending, and still answer? */
 bool stream_can_half_close(struct stream *s);
-/** A descriptor that may be spliced to and from, or -1. */
-int stream_fd(struct stream *s);
+/** A socket with which the bytes of one direction may be exchanged past @s, or -1. @direction:
+ * STREAM_READ or STREAM_WRITE; they may differ. Once given it stays so until the end. */
+int stream_fd(struct stream *s, unsigned direction);
 
 #endif

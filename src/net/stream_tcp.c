@@ -150,8 +150,9 @@ static void tcp_close(struct stream *s, int err)
 	stream_dispose(s, tcp_destroy);
 }
 
-static int tcp_fd(struct stream *s)
+static int tcp_fd(struct stream *s, unsigned direction)
 {
+	(void)direction;
 	return of(s)->watch.io.fd;
 }
 

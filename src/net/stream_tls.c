@@ -159,11 +159,22 @@ static ssize_t read_below(struct stream_tls *t, size_t max)
 	return n < 0 ? lower_ended(t, (int)n) : n;
 }
 
+/* Opens one record. Where our own direction is not TLS any more, nothing can be answered. */
+static ssize_t open_record(struct stream_tls *t)
+{
+	struct bufq unsaid = {NULL, NULL, 0};
+	ssize_t n = t->engine->ops->open(t->engine, &t->in, &t->plain,
+					 t->raw_write ? &unsaid : &t->out);
+
+	bufq_clear(&unsaid);
+	return n;
+}
+
 /* Opens records of @in until there are @max bytes in @plain. 0, or -ERR_*. */
 static int open_records(struct stream_tls *t, size_t max)
 {
 	while (!t->stuck && !bufq_empty(&t->in) && t->plain.len < max) {
-		ssize_t n = t->engine->ops->open(t->engine, &t->in, &t->plain, &t->out);
+		ssize_t n = open_record(t);
 
 		if (n == 0)
 			t->stuck = true;
@@ -403,6 +414,18 @@ static struct stream *tls_unwrap(struct stream *s)
 	return release(t);
 }
 
+/* A direction that is raw, and of which nothing is left here, is the lower stream's. */
+static int tls_fd(struct stream *s, unsigned direction)
+{
+	struct stream_tls *t = of(s);
+	bool clear = direction == STREAM_READ ?
+			     t->raw_read && !t->read_end && bufq_empty(&t->plain) &&
+				     bufq_empty(&t->in) :
+			     t->raw_write && !t->write_end && !t->shut && bufq_empty(&t->out);
+
+	return clear ? stream_fd(t->lower, direction) : -1;
+}
+
 static int tls_move(struct stream *s, struct loop *to)
 {
 	struct stream_tls *t = of(s);
@@ -432,6 +455,7 @@ static const struct stream_ops tls_ops = {
 	.shutdown = tls_shutdown,
 	.close = tls_close,
 	.unwrap = tls_unwrap,
+	.fd = tls_fd,
 	.move = tls_move,
 	.why = tls_why,
 };
@@ -465,6 +489,11 @@ struct stream *stream_tls_new(struct stream *lower, struct tls_engine *engine, s
 bool stream_is_tls(const struct stream *s)
 {
 	return s->ops == &tls_ops;
+}
+
+unsigned stream_tls_version(const struct stream *s)
+{
+	return container_of(s, const struct stream_tls, s)->engine->version;
 }
 
 void stream_tls_single(struct stream *s, bool on)

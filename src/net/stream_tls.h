@@ -73,13 +73,17 @@ struct stream *stream_tls_new(struct stream *lower, struct tls_engine *engine, s
 			      struct bufq *out);
 /** True for streams of this kind. */
 bool stream_is_tls(const struct stream *s);
+/** 0x0303, 0x0304. */
+unsigned stream_tls_version(const struct stream *s);
 
 /*
  * Leaving TLS without closing it, each direction for itself, at a moment that
  * the protocol inside has agreed on. The order for reading is: one record per
  * read() from the start (stream_tls_single), look at what it brought, and when
  * that announces raw bytes, stream_tls_raw_read. Once both directions are raw and
- * nothing is held here, stream_unwrap gives the lower stream.
+ * nothing is held here, stream_unwrap gives the lower stream; one that is raw alone
+ * has a descriptor (stream_fd) of its own. After raw writing has begun nothing
+ * of ours appears in that direction, not even an answer to a key update.
  */
 
 /** @on: no read() goes beyond the end of one record. */

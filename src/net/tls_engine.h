@@ -43,6 +43,7 @@ struct tls_engine_ops {
 struct tls_engine {
 	const struct tls_engine_ops *ops;
 	const char *why; /* words for the last error; static, or valid as long as the engine */
+	unsigned version; /* of the protocol: 0x0303, 0x0304 */
 };
 
 /**

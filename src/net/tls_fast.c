@@ -289,6 +289,7 @@ struct tls_engine *tls_fast_new(uint16_t suite, bool server, const struct tls_se
 	if (!f)
 		return NULL;
 	f->e.ops = &fast_ops;
+	f->e.version = 0x0304;
 	f->server = server;
 	f->key_records = RECORDS_PER_KEY;
 	*err = tls_dir_init(&f->rd, suite, read, false);

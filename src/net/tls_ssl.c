@@ -124,6 +124,7 @@ struct tls_engine *tls_ssl_new(struct tls_conn *c)
 		return NULL;
 	}
 	t->e.ops = &ssl_ops;
+	t->e.version = (unsigned)SSL_version(c->ssl);
 	t->c = c;
 	t->c->io.one = true;
 	return &t->e;
