@@ -122,12 +122,35 @@ static void check_server_tls(struct load *ld, const struct conf_inbound *in)
 				    "or \"reality\" on the inbound");
 }
 
+static bool below_tls13(const struct conf_tls *t)
+{
+	return t->max_version != CONF_TLS_DEFAULT && t->max_version < CONF_TLS_1_3;
+}
+
 static void check_client_tls(struct load *ld, const struct conf_outbound *out)
 {
 	if (out->proto == CONF_OUT_VLESS && out->vless.user.flow != CONF_FLOW_NONE &&
 	    !out->stream.tls)
 		check_error(ld, &out->at,
 			    "flow is xtls-rprx-vision, which needs \"security\": \"tls\"");
+	else if (out->proto == CONF_OUT_VLESS && out->vless.user.flow != CONF_FLOW_NONE &&
+		 below_tls13(out->stream.tls))
+		check_error(ld, &out->stream.tls->at,
+			    "\"maxVersion\" is below 1.3, which the flow xtls-rprx-vision needs");
+}
+
+/* What is accepted beside a flow and does something else than it says. */
+static void check_vision(struct load *ld, const struct conf_outbound *out)
+{
+	if (out->proto != CONF_OUT_VLESS)
+		return;
+	if (out->vless.testpre > 0)
+		check_warn(ld, &out->at,
+			   "\"testpre\" has no effect: connections are not opened in advance");
+	if (out->vless.user.flow != CONF_FLOW_NONE && out->mux.enabled && out->mux.concurrency > 0)
+		check_warn(ld, &out->mux.at,
+			   "with the flow xtls-rprx-vision servers accept UDP only inside mux: TCP "
+			   "goes without it, as \"concurrency\": -1 says");
 }
 
 /* ---- users ---- */
@@ -275,6 +298,7 @@ void check_sense(struct load *ld)
 	}
 	for (size_t i = 0; i < c->n_outbounds; i++) {
 		check_client_tls(ld, &c->outbounds[i]);
+		check_vision(ld, &c->outbounds[i]);
 		check_dialer_circle(ld, &c->outbounds[i]);
 	}
 	check_observatory(ld);

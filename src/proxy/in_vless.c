@@ -1,15 +1,18 @@
 #include "proxy/in_vless.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/err.h"
 #include "base/log.h"
 #include "flow/flow.h"
+#include "net/stream_tls.h"
 #include "proto/muxcool.h"
 #include "proto/vless.h"
 #include "proxy/fallback.h"
 #include "proxy/intake.h"
 #include "proxy/portal.h"
+#include "proxy/vision_stream.h"
 #include "proxy/vless_cap.h"
 #include "proxy/vless_packets.h"
 #include "proxy/vless_stream.h"
@@ -20,7 +23,10 @@ struct in_vless {
 	const struct conf_in_vless *conf;
 	struct vless_users *users;
 	struct intake_log log;
+	bool vision; /* some user has the flow */
 };
+
+enum { INTAKE_LIMIT = 8192, WHY_MAX = 192, FLOW_SHOWN = 40 };
 
 /* A connection until its request is understood. */
 struct vless_conn {
@@ -33,11 +39,11 @@ struct vless_conn {
 	struct vless_request req; /* its spans are not valid after decode */
 	bool judged;		  /* the first read was looked at for fallbacks */
 	bool peer_ours;
+	bool vision;		  /* the flow of this connection */
+	char why[WHY_MAX];
 	char *sni, *alpn; /* only when there are fallbacks */
 	struct garbage garbage;
 };
-
-enum { INTAKE_LIMIT = 8192 };
 
 static void conn_destroy(struct garbage *g)
 {
@@ -77,16 +83,54 @@ static ssize_t fail(struct intake *k, int err, const char *why)
 	return err;
 }
 
+static ssize_t fail_user(struct vless_conn *c, struct intake *k, const char *why)
+{
+	snprintf(c->why, sizeof(c->why), "account %s%s%s", c->user->email,
+		 *c->user->email ? " " : "", why);
+	return fail(k, -ERR_UNSUPPORTED, c->why);
+}
+
+/* The flow that the client asks for, and whether this connection can have it. @behind: what has
+ * come after the request. The words are Xray's. */
+static ssize_t check_flow(struct vless_conn *c, struct intake *k, struct span flow,
+			  struct span behind)
+{
+	uint8_t command = c->req.command;
+	char room[VISION_WHY_MAX];
+	const char *refusal;
+
+	if (flow.n == 0) {
+		if (c->user->flow != CONF_FLOW_NONE &&
+		    (command == VLESS_TCP || (command == VLESS_MUX && !muxcool_is_xudp(behind))))
+			return fail_user(c, k, "is rejected since the client flow is empty");
+		return 0;
+	}
+	if (!span_eq(flow, span_str(VLESS_FLOW_VISION))) {
+		snprintf(c->why, sizeof(c->why), "unknown request flow %.*s",
+			 flow.n < FLOW_SHOWN ? (int)flow.n : FLOW_SHOWN, (const char *)flow.p);
+		return fail(k, -ERR_UNSUPPORTED, c->why);
+	}
+	if (c->user->flow == CONF_FLOW_NONE)
+		return fail_user(c, k, "is not able to use the flow " VLESS_FLOW_VISION);
+	if (command == VLESS_UDP)
+		return fail(k, -ERR_UNSUPPORTED, VLESS_FLOW_VISION " doesn't support UDP");
+	refusal = vision_stream_refusal(k->s, room);
+	if (refusal) {
+		snprintf(c->why, sizeof(c->why), "%s", refusal);
+		return fail(k, -ERR_UNSUPPORTED, c->why);
+	}
+	c->vision = true;
+	return 0;
+}
+
 /* What the account may do. */
-static ssize_t check_request(struct vless_conn *c, struct intake *k)
+static ssize_t check_request(struct vless_conn *c, struct intake *k, struct span behind)
 {
 	struct vless_addons a;
 	bool bridge = *c->user->reverse_tag != 0;
 
 	if (vless_addons_decode(&a, c->req.addons) != 0)
 		return fail(k, -ERR_MALFORMED, "failed to decode request header addons");
-	if (a.flow.n)
-		return fail(k, -ERR_UNSUPPORTED, "the flow that the client asks for is not enabled");
 	if (bridge && c->req.command != VLESS_REVERSE)
 		return fail(k, -ERR_AUTH,
 			    "for safety reasons, a user with \"reverse\" is not allowed to use "
@@ -94,7 +138,7 @@ static ssize_t check_request(struct vless_conn *c, struct intake *k)
 	if (!bridge && c->req.command == VLESS_REVERSE)
 		return fail(k, -ERR_AUTH, "user is not allowed to create reverse proxy");
 	c->peer_ours = vless_cap_has(c->req.addons);
-	return 0;
+	return check_flow(c, k, a.flow, behind);
 }
 
 static ssize_t on_decode(struct intake_user *u, struct intake *k, struct span in)
@@ -123,7 +167,7 @@ static ssize_t on_decode(struct intake_user *u, struct intake *k, struct span in
 	if (n < 0)
 		return fail(k, -ERR_MALFORMED, vless_fault_text(fault));
 	if (n > 0) {
-		ssize_t err = check_request(c, k);
+		ssize_t err = check_request(c, k, span_of(in.p + n, in.n - (size_t)n));
 
 		if (err)
 			return err;
@@ -168,20 +212,33 @@ static void serve_udp(struct flow *f)
 		flow_failed(f, -ERR_NOMEM, NULL);
 }
 
-static void serve_request(struct vless_conn *c, struct stream *below, struct bufq *rest)
+/* The layers between @below and the flow. Takes both. */
+static struct stream *wrap(struct vless_conn *c, struct stream *below, struct bufq *rest)
 {
-	struct in_vless *v = c->owner;
 	uint8_t head[VLESS_RESPONSE_MAX];
 	struct wr w = wr_of(head, sizeof(head));
 	struct vless_response resp = {.addons = vless_cap_addons()};
-	struct conn_info info = {.source = c->source, .local = c->local};
-	struct vless_side side;
+	struct vless_side side = {.half_close = c->peer_ours};
+	struct vision_side vision = {.id = &c->req.id, .seed = c->owner->conf->testseed};
 	struct stream *s;
-	struct flow *f;
 
 	vless_response_encode(&w, &resp);
-	side = (struct vless_side){.head = span_of(head, w.n), .half_close = c->peer_ours};
+	side.head = span_of(head, w.n);
 	s = vless_stream_new(below, rest, &side);
+	if (s && c->vision)
+		return vision_stream_new(s, below, &vision);
+	if (s && c->owner->vision && stream_is_tls(below))
+		stream_tls_single(below, false);
+	return s;
+}
+
+static void serve_request(struct vless_conn *c, struct stream *below, struct bufq *rest)
+{
+	struct in_vless *v = c->owner;
+	struct conn_info info = {.source = c->source, .local = c->local};
+	struct stream *s = wrap(c, below, rest);
+	struct flow *f;
+
 	f = s ? inbound_flow(&v->in, s->loop, c->req.command == VLESS_UDP ? CONF_UDP : CONF_TCP,
 			     &info) :
 		NULL;
@@ -209,6 +266,8 @@ static void on_done(struct intake_user *u, struct intake *k, struct stream *s, s
 	struct loop *l = s->loop;
 
 	(void)k;
+	if (c->fallback && c->owner->vision && stream_is_tls(s))
+		stream_tls_single(s, false);
 	if (c->fallback)
 		fallback_start(&c->owner->in, c->fallback, s, rest, &c->source, &c->local);
 	else
@@ -246,6 +305,9 @@ static void vless_serve(struct inbound *in, struct stream *s, const struct conn_
 		c->sni = strdup(info->sni);
 		c->alpn = strdup(info->alpn);
 	}
+	/* What follows the blocks of Vision may not be TLS: no record more than needed is opened. */
+	if (v->vision && stream_is_tls(s))
+		stream_tls_single(s, true);
 	c->on_intake = (struct intake_user){on_decode, on_done, on_failed};
 	intake_start(&c->intake, s, NULL, &terms, &c->on_intake);
 }
@@ -264,30 +326,24 @@ static const struct inbound_ops vless_ops = {
 	.free = vless_free,
 };
 
-/* A user who was promised Vision must not find out at his first connection. */
-static bool promises_vision(const struct conf_inbound *conf)
+static bool offers_vision(const struct conf_in_vless *conf)
 {
-	for (size_t i = 0; i < conf->vless.n_users; i++) {
-		const struct conf_vless_user *u = &conf->vless.users[i];
-
-		if (u->flow == CONF_FLOW_NONE)
-			continue;
-		log_err("vless", "%s:%d: the flow xtls-rprx-vision is not supported yet in this "
-				 "version; remove it on both ends", u->at.file, u->at.line);
-		return true;
-	}
+	for (size_t i = 0; i < conf->n_users; i++)
+		if (conf->users[i].flow != CONF_FLOW_NONE)
+			return true;
 	return false;
 }
 
 struct inbound *in_vless_new(struct core *c, const struct conf_inbound *conf)
 {
-	struct in_vless *v = promises_vision(conf) ? NULL : calloc(1, sizeof(*v));
+	struct in_vless *v = calloc(1, sizeof(*v));
 
 	if (!v)
 		return NULL;
 	v->in = (struct inbound){.ops = &vless_ops, .conf = conf, .core = c, .tag = conf->tag};
 	v->conf = &conf->vless;
 	v->log.area = "vless";
+	v->vision = offers_vision(&conf->vless);
 	v->users = vless_users_new(conf->vless.users, conf->vless.n_users);
 	if (!v->users) {
 		free(v);

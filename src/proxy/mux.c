@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "conf/value.h"
 #include "proxy/mux_int.h"
+#include "proxy/vision_stream.h"
 
 void mux_set_want(struct mux *m)
 {
@@ -136,6 +137,7 @@ struct mux *mux_new(struct stream *carrier, struct bufq *early, const struct mux
 	if (early)
 		bufq_move(&m->in, early, early->len);
 	m->on_carrier.on_event = on_carrier_event;
+	vision_stream_carrier(carrier);
 	stream_attach(carrier, &m->on_carrier);
 	stream_want(carrier, STREAM_READ);
 	if (!bufq_empty(&m->in))

@@ -52,6 +52,7 @@ struct mux_config {
 	enum mux_role role;
 	bool addresses;	 /* New carries source and local address (VLESS reverse) */
 	bool xudp_single; /* one UDP session with id 0: no frames that its reader dislikes */
+	bool udp_only;	  /* server: a TCP session ends the carrier */
 	uint32_t window; /* bytes a session may park; 0: the default */
 };
 

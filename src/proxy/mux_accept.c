@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "proxy/mux_serve.h"
+#include "proxy/vision_stream.h"
 
 static void accept_open(struct outbound *o, struct flow *f)
 {
@@ -23,6 +24,8 @@ static void accept_open(struct outbound *o, struct flow *f)
 
 	bufq_init(&early);
 	s = flow_take_in(f, &early);
+	/* As Xray: who asks for Vision wants no TCP whose lengths a mux would show. */
+	conf.udp_only = vision_stream_is(s);
 	/* The first frame usually came with the request: it tells XUDP from an ordinary carrier.
 	 * An error shows again when the mux reads. */
 	if (bufq_empty(&early))

@@ -252,7 +252,13 @@ static struct mux_session *dispatch_frame(struct mux *m, const struct muxcool_fr
 
 	switch (f->status) {
 	case MUXCOOL_NEW:
-		return m->conf.role == MUX_SERVER ? accept_session(m, f) : NULL;
+		if (m->conf.role != MUX_SERVER)
+			return NULL;
+		if (m->conf.udp_only && f->network == MUXCOOL_TCP) {
+			mux_die(m, -ERR_BLOCKED, "unexpected network TCP");
+			return NULL;
+		}
+		return accept_session(m, f);
 	case MUXCOOL_KEEP:
 		if (!(f->option & MUXCOOL_DATA)) {
 			extension(m, f);

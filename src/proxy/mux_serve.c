@@ -103,8 +103,12 @@ static void on_mux_end(struct mux_user *u, struct mux *m, int err, const char *w
 	struct mux_serve *v = container_of(u, struct mux_serve, on_mux);
 
 	(void)m;
-	log_debug("mux", "carrier of [%s] ended: %s%s%s", v->conf.in_tag, err_name(err),
-		  why ? ": " : "", why ? why : "");
+	if (err == -ERR_BLOCKED)
+		log_info("mux", "carrier of [%s] refused: %s (user %s)", v->conf.in_tag, why,
+			 v->conf.user);
+	else
+		log_debug("mux", "carrier of [%s] ended: %s%s%s", v->conf.in_tag, err_name(err),
+			  why ? ": " : "", why ? why : "");
 	forget(v);
 	if (v->user)
 		v->user->on_end(v->user, err, why);
@@ -123,7 +127,9 @@ struct mux_serve *mux_serve_start(struct stream *carrier, struct bufq *early,
 				  const struct mux_serve_conf *conf, struct mux_serve_user *user)
 {
 	struct mux_serve *v = calloc(1, sizeof(*v));
-	struct mux_config mc = {.role = MUX_SERVER, .addresses = conf->addresses};
+	struct mux_config mc = {.role = MUX_SERVER,
+				.addresses = conf->addresses,
+				.udp_only = conf->udp_only};
 
 	if (!v) {
 		stream_close(carrier, -ERR_NOMEM);

@@ -19,6 +19,7 @@ struct mux_serve_conf {
 	const struct conf_sniff *sniff;
 	struct ipport source, local; /* unless a session says better */
 	bool addresses;		     /* sessions carry source and local address */
+	bool udp_only;		     /* a TCP session ends the carrier */
 	unsigned hops;
 	const struct outbound *came_by; /* a bridge: the outbound that opened the carrier */
 };

@@ -34,6 +34,7 @@ struct out_mux {
 	const struct conf_mux *conf;
 	struct pool tcp, udp;
 	bool udp_apart;
+	bool vision; /* its servers take no TCP in a mux */
 };
 
 struct mux_carrier {
@@ -274,7 +275,7 @@ static void mux_out_open(struct outbound *o, struct flow *f)
 		straight(m, f);
 	else if (f->net == CONF_UDP)
 		open_udp(m, f);
-	else if (m->tcp.concurrency == 0)
+	else if (m->tcp.concurrency == 0 || m->vision)
 		straight(m, f);
 	else
 		open_in(&m->tcp, f);
@@ -376,5 +377,6 @@ struct outbound *out_mux_new(struct core *c, const struct conf_outbound *conf,
 	pool_init(&m->tcp, m, conf->mux.concurrency);
 	pool_init(&m->udp, m, conf->mux.xudp_concurrency);
 	m->udp_apart = conf->mux.xudp_concurrency > 0;
+	m->vision = conf->proto == CONF_OUT_VLESS && conf->vless.user.flow != CONF_FLOW_NONE;
 	return &m->o;
 }

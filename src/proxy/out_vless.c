@@ -10,6 +10,7 @@
 #include "proto/vless.h"
 #include "proxy/client.h"
 #include "proxy/mux.h"
+#include "proxy/vision_stream.h"
 #include "proxy/vless_cap.h"
 #include "proxy/vless_packets.h"
 #include "proxy/vless_stream.h"
@@ -18,6 +19,7 @@ struct out_vless {
 	struct outbound o;
 	const struct conf_out_vless *conf;
 	struct dialer *dialer;
+	bool vision;
 	atomic_bool server_ours; /* learned from a response */
 };
 
@@ -36,41 +38,67 @@ struct xudp {
 
 enum { PORT_DNS = 53, PORT_QUIC = 443 };
 
-/* XUDP where stock clients use it: everything but DNS and QUIC, which have one target each. */
-static bool use_xudp(const struct flow *f)
+/* XUDP where stock clients use it: with Vision always, without it for everything but DNS and
+ * QUIC, which have one target each. */
+static bool use_xudp(const struct flow *f, bool vision)
 {
-	return f->net == CONF_UDP && f->target.port != PORT_DNS && f->target.port != PORT_QUIC;
+	return vision || (f->target.port != PORT_DNS && f->target.port != PORT_QUIC);
 }
 
-static uint8_t command_for(const struct flow *f)
+static uint8_t command_for(const struct flow *f, bool vision)
 {
 	if (f->registers)
 		return VLESS_REVERSE;
 	if (f->net == CONF_TCP)
 		return muxcool_is_carrier(&f->target) ? VLESS_MUX : VLESS_TCP;
-	return use_xudp(f) ? VLESS_MUX : VLESS_UDP;
+	return use_xudp(f, vision) ? VLESS_MUX : VLESS_UDP;
+}
+
+static int encode_head(const struct out_vless *v, const struct flow *f, uint8_t command, bool ours,
+		       struct wr *out)
+{
+	uint8_t bytes[VLESS_ADDONS_MAX];
+	struct wr addons = wr_of(bytes, sizeof(bytes));
+	struct vless_request req = {.id = v->conf->user.id, .command = command, .target = f->target};
+	struct span s;
+
+	if (v->vision) {
+		s = vless_addons_vision();
+		wr_bytes(&addons, s.p, s.n);
+	}
+	if (ours) {
+		s = vless_cap_addons();
+		wr_bytes(&addons, s.p, s.n);
+	}
+	req.addons = span_of(bytes, addons.n);
+	return vless_request_encode(out, &req);
 }
 
 static struct stream *wrap(struct out_vless *v, struct flow *f, struct stream *s, uint8_t command)
 {
 	bool ours = atomic_load_explicit(&v->server_ours, memory_order_relaxed);
-	struct vless_request req = {.id = v->conf->user.id,
-				    .command = command,
-				    .target = f->target,
-				    .addons = ours ? vless_cap_addons() : span_of(NULL, 0)};
 	uint8_t head[VLESS_REQUEST_MAX];
 	struct wr w = wr_of(head, sizeof(head));
+	bool now = f->taker != NULL; /* a carrier: the far side waits for it */
 	struct vless_side side = {.client = true,
 				  .half_close = ours,
 				  .server_ours = &v->server_ours,
-				  .send_now = f->taker != NULL};
+				  .lonely_ms = now ? VLESS_NOW_MS : VLESS_LONELY_MS};
+	struct vision_side vision = {.id = &v->conf->user.id,
+				     .seed = v->conf->testseed,
+				     .lonely_ms = now ? VLESS_NOW_MS : VISION_LONELY_MS};
+	struct stream *vless;
 
-	if (vless_request_encode(&w, &req) != 0) {
+	if (encode_head(v, f, command, ours, &w) != 0) {
 		stream_close(s, 0);
 		return NULL;
 	}
 	side.head = span_of(head, w.n);
-	return vless_stream_new(s, NULL, &side);
+	if (!v->vision)
+		return vless_stream_new(s, NULL, &side);
+	side.lonely_ms = 0;
+	vless = vless_stream_new(s, NULL, &side);
+	return vless ? vision_stream_new(vless, s, &vision) : NULL;
 }
 
 static void xudp_destroy(struct garbage *g)
@@ -116,9 +144,16 @@ static struct dgram *xudp_new(struct flow *f, struct stream *s)
 
 static void connected(struct out_vless *v, struct flow *f, struct stream *s)
 {
-	uint8_t command = command_for(f);
+	uint8_t command = command_for(f, v->vision);
+	char room[VISION_WHY_MAX];
+	const char *refusal = v->vision ? vision_stream_refusal(s, room) : NULL;
 	struct dgram *d;
 
+	if (refusal) {
+		stream_close(s, 0);
+		flow_failed(f, -ERR_UNSUPPORTED, refusal);
+		return;
+	}
 	s = wrap(v, f, s, command);
 	if (!s) {
 		flow_failed(f, -ERR_NOMEM, NULL);
@@ -154,8 +189,14 @@ static const struct client_ops client_ops = {
 static void vless_open(struct outbound *o, struct flow *f)
 {
 	struct out_vless *v = container_of(o, struct out_vless, o);
-	struct vless_client *k = calloc(1, sizeof(*k));
+	struct vless_client *k;
 
+	if (v->vision && f->net == CONF_UDP && f->target.port == PORT_QUIC &&
+	    v->conf->user.flow != CONF_FLOW_VISION_UDP443) {
+		flow_failed(f, -ERR_BLOCKED, "XTLS rejected UDP/443 traffic");
+		return;
+	}
+	k = calloc(1, sizeof(*k));
 	if (!k) {
 		flow_failed(f, -ERR_NOMEM, NULL);
 		return;
@@ -180,18 +221,13 @@ static const struct outbound_ops vless_ops = {
 
 struct outbound *out_vless_new(struct core *c, const struct conf_outbound *conf)
 {
-	struct out_vless *v;
+	struct out_vless *v = calloc(1, sizeof(*v));
 
-	if (conf->vless.user.flow != CONF_FLOW_NONE) {
-		log_err("vless", "%s:%d: the flow xtls-rprx-vision is not supported yet in this "
-				 "version; remove it on both ends", conf->at.file, conf->at.line);
-		return NULL;
-	}
-	v = calloc(1, sizeof(*v));
 	if (!v)
 		return NULL;
 	v->o = (struct outbound){.ops = &vless_ops, .tag = conf->tag, .core = c};
 	v->conf = &conf->vless;
+	v->vision = conf->vless.user.flow != CONF_FLOW_NONE;
 	v->dialer = dialer_new(c, conf);
 	if (!v->dialer) {
 		free(v);

@@ -15,6 +15,7 @@ struct vless_stream {
 	struct bufq rx;
 	bool expect;		     /* the response has not come yet */
 	bool half_close, fin;	     /* fin: shutdown asked for, tx not empty yet */
+	uint32_t lonely_ms;
 	atomic_bool *server_ours;
 	struct timer lonely;
 };
@@ -214,9 +215,7 @@ static struct stream *vless_unwrap(struct stream *s)
 	struct vless_stream *v = of(s);
 	struct stream *below = v->below;
 
-	/* What can_half_close knows would be lost with the layer. */
-	if (v->head || v->expect || !v->half_close || !bufq_empty(&v->tx) ||
-	    !bufq_empty(&v->rx) || v->fin)
+	if (v->head || v->expect || !bufq_empty(&v->tx) || !bufq_empty(&v->rx) || v->fin)
 		return NULL;
 	dispose(v);
 	return below;
@@ -235,7 +234,7 @@ static int vless_move(struct stream *s, struct loop *to)
 	v->lonely.loop = to;
 	stream_rehome(s, to);
 	if (lonely)
-		timer_start(&v->lonely, VLESS_LONELY_MS);
+		timer_start(&v->lonely, v->lonely_ms);
 	return 0;
 }
 
@@ -249,6 +248,23 @@ static bool vless_half(struct stream *s)
 	return of(s)->half_close;
 }
 
+bool vless_stream_sent(const struct stream *s)
+{
+	const struct vless_stream *v = container_of(s, const struct vless_stream, s);
+
+	return !v->head && bufq_empty(&v->tx);
+}
+
+/* Past the headers a direction is the stream's below. */
+static int vless_fd(struct stream *s, unsigned direction)
+{
+	struct vless_stream *v = of(s);
+	bool clear = direction == STREAM_READ ? !v->expect && bufq_empty(&v->rx) :
+						vless_stream_sent(s) && !v->fin;
+
+	return clear ? stream_fd(v->below, direction) : -1;
+}
+
 static const struct stream_ops vless_ops = {
 	.name = "vless",
 	.read = vless_read,
@@ -257,6 +273,7 @@ static const struct stream_ops vless_ops = {
 	.shutdown = vless_shutdown,
 	.close = vless_close,
 	.unwrap = vless_unwrap,
+	.fd = vless_fd,
 	.move = vless_move,
 	.why = vless_why,
 	.can_half_close = vless_half,
@@ -284,7 +301,8 @@ struct stream *vless_stream_new(struct stream *below, struct bufq *early,
 	v->on_below.on_event = on_below;
 	stream_attach(below, &v->on_below);
 	timer_init(&v->lonely, below->loop, on_lonely);
-	if (side->client)
-		timer_start(&v->lonely, side->send_now ? 1 : VLESS_LONELY_MS);
+	v->lonely_ms = side->lonely_ms;
+	if (side->lonely_ms)
+		timer_start(&v->lonely, side->lonely_ms);
 	return &v->s;
 }

@@ -7,7 +7,8 @@
  * The header leaves in one write with the first payload, so that a server with
  * fallbacks sees it whole and the wire shows no lonely record. A client that
  * has nothing to say at first (SSH: the server speaks first) waits a moment,
- * then sends the header alone.
+ * then sends the header alone. With Vision above there is no such wait here: the
+ * header leaves with a block of padding (vision_stream.h).
  */
 #ifndef GARENNE_PROXY_VLESS_STREAM_H
 #define GARENNE_PROXY_VLESS_STREAM_H
@@ -16,18 +17,21 @@
 
 #include "net/stream.h"
 
-enum { VLESS_LONELY_MS = 20 };
+enum { VLESS_LONELY_MS = 20, VLESS_NOW_MS = 1 };
 
 struct vless_side {
 	struct span head;	     /* what goes in front of our bytes; copied */
 	bool client;		     /* a response is expected before the peer's bytes */
 	bool half_close;	     /* the peer understands that we have finished sending */
 	atomic_bool *server_ours;    /* client: set to what the response says; outlives the stream */
-	bool send_now;		     /* do not wait for a first payload */
+	uint32_t lonely_ms;	     /* client: how long to wait for a first payload; 0: for ever,
+				      * whoever is above sees to it */
 };
 
 /** Takes @below. Gives; NULL (@below closed) when memory is out. */
 struct stream *vless_stream_new(struct stream *below, struct bufq *early,
 				const struct vless_side *side);
+/** Has all that was written, and the header, been taken by the stream below? */
+bool vless_stream_sent(const struct stream *s);
 
 #endif

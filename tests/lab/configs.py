@@ -127,20 +127,23 @@ class Carrier:
 
 
 class Vless(Carrier):
-    def __init__(self, name, tls=False, mux=None):
-        needs = ["vless"] + (["tls"] if tls else [])
+    def __init__(self, name, tls=False, mux=None, flow=None):
+        needs = ["vless"] + (["tls"] if tls else []) + (["vision"] if flow else [])
         near = []
         if mux:
             needs.append("mux")
             if mux.get("concurrency", 0) < 0:
                 near.append("xudp")
         super().__init__(name, needs, True, near, tls)
-        self.mux = mux
+        self.mux, self.flow = mux, flow
 
     def far(self, tag, listen, port, pki=None, ids=(UUID_A,)):
         i = inbound(tag, "vless", listen, port,
                     {"decryption": "none",
                      "clients": [{"id": u, "email": f"user{n}@lab"} for n, u in enumerate(ids)]})
+        if self.flow:
+            for c in i["settings"]["clients"]:
+                c["flow"] = self.flow
         if self.tls:
             i["streamSettings"] = tls_server(pki)
         return i
@@ -148,6 +151,8 @@ class Vless(Carrier):
     def near(self, tag, addr, port, pki=None, uuid=UUID_A):
         o = outbound(tag, "vless", {"vnext": [{"address": addr, "port": port, "users": [
             {"id": uuid, "encryption": "none"}]}]})
+        if self.flow:
+            o["settings"]["vnext"][0]["users"][0]["flow"] = self.flow
         if self.tls:
             o["streamSettings"] = tls_client(pki)
         if self.mux:
@@ -194,6 +199,7 @@ class Proxy(Carrier):
 CARRIERS = {c.name: c for c in (
     Vless("vless"),
     Vless("vless-tls", tls=True),
+    Vless("vless-vision", tls=True, flow="xtls-rprx-vision"),
     Vless("vless-tls-mux", tls=True, mux={"enabled": True, "concurrency": 8}),
     Vless("vless-xudp", mux={"enabled": True, "concurrency": -1, "xudpConcurrency": 16}),
     Shadowsocks("ss2022-aes128", "2022-blake3-aes-128-gcm", KEY16),
