@@ -124,7 +124,7 @@ static void check_server_tls(struct load *ld, const struct conf_inbound *in)
 
 static bool below_tls13(const struct conf_tls *t)
 {
-	return t->max_version != CONF_TLS_DEFAULT && t->max_version < CONF_TLS_1_3;
+	return t && t->max_version != CONF_TLS_DEFAULT && t->max_version < CONF_TLS_1_3;
 }
 
 static void check_client_tls(struct load *ld, const struct conf_outbound *out)
