@@ -54,6 +54,11 @@ struct tls_engine {
  */
 struct tls_engine *tls_fast_new(uint16_t suite, bool server, const struct tls_secret *read,
 				const struct tls_secret *write, int *err);
+/** Appends a record without content, @total bytes long with its header: what only looks like
+ * something. 0 or -ERR_NOMEM. */
+int tls_fast_pad(struct tls_engine *e, size_t total, struct bufq *out);
+/** Appends a fatal alert; nothing can be sent after it. */
+void tls_fast_refuse(struct tls_engine *e, uint8_t alert, struct bufq *out);
 /** Renews the sending key of a fast engine after @records instead of 2^23: what RFC 8446 allows
  * is too far away for tests. */
 void tls_fast_limit_key(struct tls_engine *e, uint32_t records);

@@ -302,6 +302,16 @@ struct tls_engine *tls_fast_new(uint16_t suite, bool server, const struct tls_se
 	return &f->e;
 }
 
+int tls_fast_pad(struct tls_engine *e, size_t total, struct bufq *out)
+{
+	return tls_record_seal_empty(&of(e)->wr, TLS_TYPE_DATA, total, out);
+}
+
+void tls_fast_refuse(struct tls_engine *e, uint8_t alert, struct bufq *out)
+{
+	fail(of(e), out, (enum tls_alert)alert, "refused");
+}
+
 void tls_fast_limit_key(struct tls_engine *e, uint32_t records)
 {
 	of(e)->key_records = records;

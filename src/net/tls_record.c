@@ -321,3 +321,26 @@ fail:
 	buf_free(b);
 	return -ERR_NOMEM;
 }
+
+int tls_record_seal_empty(struct tls_dir *d, uint8_t type, size_t total, struct bufq *out)
+{
+	enum { LEAST = TLS_HEADER_LEN + 1 + TLS_TAG_LEN, MOST = TLS_PLAIN_MAX + LEAST };
+	size_t inner;
+	struct buf *b;
+
+	total = total < LEAST ? LEAST : total > MOST ? MOST : total;
+	inner = total - TLS_HEADER_LEN - TLS_TAG_LEN; /* the type and zeros */
+	b = buf_new(inner - 1);
+	if (!b)
+		return -ERR_NOMEM;
+	b->len = (uint32_t)(inner - 1);
+	memset(b->data, 0, inner);
+	b->data[0] = type;
+	/* One byte of the padding stands where the type would. */
+	if (!seal_in_place(d, inner > 1 ? 0 : type, b)) {
+		buf_free(b);
+		return -ERR_NOMEM;
+	}
+	bufq_push(out, b);
+	return 0;
+}

@@ -93,5 +93,8 @@ ssize_t tls_record_open(struct tls_dir *d, struct bufq *in, struct bufq *to, uin
  * their chunk to themselves, 5 bytes of headroom and 17 of tailroom.
  */
 ssize_t tls_record_seal(struct tls_dir *d, uint8_t type, struct bufq *from, struct bufq *out);
+/** Appends one record of @total bytes, header and tag included, that has no content but padding.
+ * @total is cut to what a record can have. 0 or -ERR_NOMEM. */
+int tls_record_seal_empty(struct tls_dir *d, uint8_t type, size_t total, struct bufq *out);
 
 #endif
