@@ -70,6 +70,7 @@ static int build_workers(struct app *a)
 		struct worker *w = &a->core.workers[i];
 
 		list_init(&w->flows);
+		list_init(&w->strangers);
 		w->loop = loop_new(i);
 		w->history = history_new();
 		w->resolver = w->loop ? resolver_new(w->loop, &setup) : NULL;

@@ -29,6 +29,9 @@ struct worker {
 	size_t n_flows;
 	struct history *history; /* NULL when memory was out */
 	struct tally *tallies;	 /* one per outbound; NULL before the first flow ended */
+	struct list strangers;	 /* see stranger.h */
+	size_t n_strangers;
+	uint64_t next_flow;
 };
 
 /* What a sniffed name must not replace, compiled. */

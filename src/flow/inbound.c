@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "conf/conf.h"
+#include "flow/stranger.h"
 #include "net/listen.h"
 #include "net/stream_tcp.h"
 #include "net/transport.h"
@@ -58,6 +59,17 @@ static void on_ready(struct transport_user *u, struct stream *s, const struct tr
 	loop_free_later(e->loop, &e->garbage);
 }
 
+/* A visitor of a port with REALITY: the target answers. */
+static void on_stranger(struct transport_user *u, struct stream *client, struct stream *target,
+			struct bufq *early)
+{
+	struct entrance *e = container_of(u, struct entrance, on_ready);
+
+	stranger_start(core_worker(e->in->core, e->loop), client, target, early);
+	e->garbage.destroy = entrance_destroy;
+	loop_free_later(e->loop, &e->garbage);
+}
+
 static void admit(struct inbound *in, struct loop *l, const struct accepted *a)
 {
 	const struct conf_sockopt *so = &in->conf->stream.sockopt;
@@ -71,6 +83,8 @@ static void admit(struct inbound *in, struct loop *l, const struct accepted *a)
 	e->in = in;
 	e->loop = l;
 	e->on_ready.on_ready = on_ready;
+	e->on_ready.on_stranger = on_stranger;
+	e->on_ready.resolver = core_resolver(in->core, l);
 	if (so->tproxy != CONF_TPROXY_OFF)
 		sock_original_dst(a->fd, so->tproxy, &e->original);
 	s = stream_tcp_new(l, a->fd);

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "net/reality_server.h"
 #include "net/stream_front.h"
 #include "net/stream_tls.h"
 #include "net/tls_ctx.h"
@@ -24,6 +25,7 @@ struct lane {
 struct transport_server {
 	const struct conf_stream *conf;
 	struct tls_ctx *tls; /* NULL without */
+	struct reality_server *reality; /* NULL without */
 	struct lane lanes[TRANSPORT_LOOPS_MAX];
 };
 
@@ -38,6 +40,8 @@ struct job {
 	struct bufq in;
 	struct tls_handshake *tls;
 	struct tls_user on_tls;
+	struct reality_accept *reality;
+	struct reality_user on_reality;
 	struct timer deadline;
 	struct defer evicted;
 	struct orphan orphan;
@@ -54,17 +58,19 @@ struct transport_server *transport_server_new(const struct conf_stream *c, char 
 		memcpy(why, "out of memory", sizeof("out of memory"));
 		return NULL;
 	}
-	if (c->security == CONF_SEC_REALITY) {
-		memcpy(why, "REALITY cannot run yet", sizeof("REALITY cannot run yet"));
-		free(t);
-		return NULL;
-	}
 	t->conf = c;
 	for (size_t i = 0; i < TRANSPORT_LOOPS_MAX; i++)
 		list_init(&t->lanes[i].jobs);
 	if (c->security == CONF_SEC_TLS) {
 		t->tls = tls_ctx_new_server(c->tls, why);
 		if (!t->tls) {
+			free(t);
+			return NULL;
+		}
+	}
+	if (c->security == CONF_SEC_REALITY) {
+		t->reality = reality_server_new(c->reality, why);
+		if (!t->reality) {
 			free(t);
 			return NULL;
 		}
@@ -77,6 +83,7 @@ void transport_server_free(struct transport_server *t)
 	if (!t)
 		return;
 	tls_ctx_free(t->tls);
+	reality_server_free(t->reality);
 	free(t);
 }
 
@@ -107,12 +114,15 @@ static void job_dispose(struct job *j, int err)
 {
 	if (j->tls)
 		tls_cancel(j->tls, err);
+	if (j->reality)
+		reality_accept_cancel(j->reality, err);
 	if (j->lower) {
 		stream_want(j->lower, 0);
 		stream_attach(j->lower, NULL);
 		stream_close(j->lower, err);
 	}
 	j->tls = NULL;
+	j->reality = NULL;
 	j->lower = NULL;
 	bufq_clear(&j->in);
 	timer_stop(&j->deadline);
@@ -173,6 +183,50 @@ static void on_tls(struct tls_user *u, struct stream *s, const struct tls_info *
 	job_succeed(j, s);
 }
 
+static void job_stranger(struct job *j, const struct reality_result *res)
+{
+	struct transport_user *user = j->user;
+
+	job_dispose(j, 0);
+	if (user->on_stranger) {
+		user->on_stranger(user, res->client, res->target, res->early);
+		return;
+	}
+	stream_close(res->client, 0);
+	stream_close(res->target, 0);
+	user->on_ready(user, NULL, NULL, -ERR_AUTH, "not one of ours");
+}
+
+static void on_reality(struct reality_user *u, const struct reality_result *res)
+{
+	struct job *j = container_of(u, struct job, on_reality);
+
+	j->reality = NULL;
+	if (res->client) {
+		job_stranger(j, res);
+		return;
+	}
+	if (!res->ours) {
+		job_fail(j, res->err, res->why);
+		return;
+	}
+	j->info.sni = res->info->sni;
+	j->info.alpn = res->info->alpn;
+	j->info.tls_version = res->info->version;
+	job_succeed(j, res->ours);
+}
+
+static void job_reality(struct job *j, struct stream *lower)
+{
+	struct reality_peer peer = {
+		.source = j->info.source, .local = j->info.local, .resolver = j->user->resolver};
+
+	j->on_reality.on_done = on_reality;
+	j->reality = reality_accept_start(j->t->reality, lower, &j->in, &peer, &j->on_reality);
+	if (!j->reality)
+		job_fail(j, -ERR_NOMEM, "out of memory");
+}
+
 /* The connection's own first byte is next. */
 static void job_secure(struct job *j)
 {
@@ -181,6 +235,10 @@ static void job_secure(struct job *j)
 	j->lower = NULL;
 	stream_want(lower, 0);
 	stream_attach(lower, NULL);
+	if (j->t->reality) {
+		job_reality(j, lower);
+		return;
+	}
 	if (!j->t->tls) {
 		struct stream *s = stream_front_new(lower, &j->in);
 
@@ -233,14 +291,22 @@ static void on_lower_event(struct stream_user *u, struct stream *lower, unsigned
 
 static void on_deadline(struct timer *t)
 {
-	job_fail(container_of(t, struct job, deadline), -ERR_TIMEOUT,
-		 "the handshake was not finished in time");
+	struct job *j = container_of(t, struct job, deadline);
+
+	if (j->reality)
+		reality_accept_yield(j->reality, -ERR_TIMEOUT);
+	else
+		job_fail(j, -ERR_TIMEOUT, "the handshake was not finished in time");
 }
 
 static void on_evicted(struct defer *d)
 {
-	job_fail(container_of(d, struct job, evicted), -ERR_LIMIT,
-		 "too many handshakes, this was the oldest");
+	struct job *j = container_of(d, struct job, evicted);
+
+	if (j->reality)
+		reality_accept_yield(j->reality, -ERR_LIMIT);
+	else
+		job_fail(j, -ERR_LIMIT, "too many handshakes, this was the oldest");
 }
 
 static void on_loop_over(struct orphan *o)
@@ -292,7 +358,7 @@ void transport_server_accept(struct transport_server *t, struct stream *lower,
 	struct transport_info plain = {.source = *source, .local = *local, .sni = "", .alpn = ""};
 	struct job *j;
 
-	if (!t->tls && !t->conf->accept_proxy) {
+	if (!t->tls && !t->reality && !t->conf->accept_proxy) {
 		user->on_ready(user, lower, &plain, 0, NULL);
 		return;
 	}

@@ -2,13 +2,14 @@
  * From a bare connection to what a proxy protocol can talk on: the security of
  * streamSettings, for listeners after an optional PROXY header.
  *
- *   server   lower stream -> [PROXY header] -> [TLS] -> ready
+ *   server   lower stream -> [PROXY header] -> [TLS or REALITY] -> ready
  *   client   lower stream -> [TLS] -> ready
  *
  * Strangers may be slow: a handshake ends after TRANSPORT_DEADLINE_MS, and when
  * TRANSPORT_SLOTS of one listener are under way on a loop, a newcomer takes the
  * place of the oldest. What fails is logged here, rationed. Handshakes belong to
- * their loop and end with it.
+ * their loop and end with it. With REALITY a visitor whose time is up is no
+ * failure: the target says what becomes of it (reality_server.h).
  *
  * One object per inbound or outbound, shared by all loops.
  */
@@ -21,6 +22,7 @@
 #include "conf/stream.h"
 #include "net/stream.h"
 
+struct resolver;
 struct transport_client;
 struct transport_dial;
 struct transport_server;
@@ -45,6 +47,12 @@ struct transport_user {
 	 * lower stream is closed. @info (NULL on failure) and @why are valid during the call. */
 	void (*on_ready)(struct transport_user *u, struct stream *s,
 			 const struct transport_info *info, int err, const char *why);
+	/* In place of on_ready, with REALITY: a visitor who is to be joined with the target,
+	 * byte for byte. Gives both streams; takes @early, which goes to the target first.
+	 * NULL: both are closed. */
+	void (*on_stranger)(struct transport_user *u, struct stream *client, struct stream *target,
+			    struct bufq *early);
+	struct resolver *resolver; /* with REALITY: for a target that has a name */
 };
 
 /** Borrows @c. Gives, or NULL and the cause in @why[TRANSPORT_WHY_MAX]. */

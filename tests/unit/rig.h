@@ -56,6 +56,7 @@ static inline void rig_begin(struct rig *r)
 	r->core.workers[0].loop = r->l;
 	r->core.workers[0].resolver = resolver_new(r->l, &setup);
 	list_init(&r->core.workers[0].flows);
+	list_init(&r->core.workers[0].strangers);
 	ip_parse(&r->info.source.ip, span_str("127.0.0.1"));
 	r->info.source.port = 50000;
 	r->info.local = (struct ipport){r->info.source.ip, 1080};

@@ -1,0 +1,63 @@
+#include "net/reality_server.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "crypto/ed25519.h"
+#include "crypto/secret.h"
+#include "net/reality_int.h"
+
+enum { LOG_BURST = 5, LOG_EVERY_S = 60, LINE_MAX_ = 400 };
+
+void reality_server_log(enum log_level level, struct log_rate *rate, uint64_t now_ms,
+			const struct ipport *who, const char *fmt, ...)
+{
+	char source[ADDR_TEXT_MAX], line[LINE_MAX_];
+	uint32_t muted;
+	va_list ap;
+
+	if (!log_on(level) || !log_rate_pass(rate, now_ms, LOG_BURST, LOG_EVERY_S, &muted))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	log_line(level, 0, "reality", "%s: %s", ipport_text(who, source, sizeof(source)), line);
+	if (muted)
+		log_line(level, 0, "reality", "%u more such lines were left out", muted);
+}
+
+struct reality_server *reality_server_new(const struct conf_reality_server *c, char *why)
+{
+	struct reality_server *rs = calloc(1, sizeof(*rs));
+
+	if (!rs) {
+		snprintf(why, TRANSPORT_WHY_MAX, "out of memory");
+		return NULL;
+	}
+	rs->conf = c;
+	rs->rules = (struct reality_rules){.keys = c->keys,
+					   .n_keys = c->n_keys,
+					   .names = c->names.v,
+					   .n_names = c->names.n,
+					   .short_ids = c->short_ids,
+					   .n_short_ids = c->n_short_ids,
+					   .min_version = c->min_version,
+					   .max_version = c->max_version,
+					   .max_diff_ms = c->max_diff_ms};
+	if (ed25519_keypair(rs->signer.seed, rs->signer.pub) != 0) {
+		snprintf(why, TRANSPORT_WHY_MAX, "no random numbers for a key");
+		free(rs);
+		return NULL;
+	}
+	return rs;
+}
+
+void reality_server_free(struct reality_server *rs)
+{
+	if (!rs)
+		return;
+	secret_wipe(&rs->signer, sizeof(rs->signer));
+	free(rs);
+}
