@@ -8,11 +8,13 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "net/linger.h"
 
 struct stream_tcp {
 	struct stream s;
 	struct watch watch;
 	int broken; /* a write failed: reads report it once the peer's bytes are out */
+	bool eof;   /* the peer has finished */
 };
 
 enum { IOV_MAX_WRITE = 64, READ_BUFS = STREAM_READ_MAX / BUF_READ };
@@ -81,8 +83,10 @@ static ssize_t tcp_read(struct stream *s, struct bufq *into, size_t max)
 	}
 	if (got > 0)
 		return got;
-	if (got == 0)
+	if (got == 0) {
+		t->eof = true;
 		return t->broken ? t->broken : -ERR_EOF;
+	}
 	if (errno == EAGAIN || errno == EWOULDBLOCK)
 		return t->broken;
 	return -(int)err_from_errno(errno);
@@ -146,7 +150,10 @@ static void tcp_close(struct stream *s, int err)
 
 		setsockopt(t->watch.io.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
 	}
-	close(t->watch.io.fd);
+	if (err || t->eof || t->broken)
+		close(t->watch.io.fd);
+	else
+		linger_close(s->loop, t->watch.io.fd);
 	stream_dispose(s, tcp_destroy);
 }
 
