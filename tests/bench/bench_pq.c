@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "crypto/ed25519.h"
 #include "crypto/keccak.h"
+#include "crypto/mldsa65.h"
 #include "crypto/mlkem768.h"
 #include "crypto/x25519.h"
 
@@ -86,6 +88,40 @@ static void kem_decaps(void)
 		abort();
 }
 
+static struct mldsa65_key dsa;
+static struct mldsa65_pub dsa_pub;
+static uint8_t sig[MLDSA65_SIG];
+static const struct span none = {NULL, 0};
+
+static void dsa_key(void)
+{
+	mldsa65_key_set(&dsa, seed);
+}
+
+static void dsa_sign(void)
+{
+	if (mldsa65_sign(sig, &dsa, none, none) != 0)
+		abort();
+}
+
+static void dsa_expand(void)
+{
+	if (mldsa65_pub_set(&dsa_pub, span_of(dsa.bytes, sizeof(dsa.bytes))) != 0)
+		abort();
+}
+
+static void dsa_verify(void)
+{
+	if (mldsa65_verify(&dsa_pub, none, none, span_of(sig, sizeof(sig))) != 0)
+		abort();
+}
+
+static void ed_sign(void)
+{
+	if (ed25519_sign(out, seed, none) != 0)
+		abort();
+}
+
 int main(void)
 {
 	measure("SHAKE128, 504 bytes, EVP", shake_evp);
@@ -94,5 +130,10 @@ int main(void)
 	measure("ML-KEM-768 keygen", kem_keygen);
 	measure("ML-KEM-768 encaps", kem_encaps);
 	measure("ML-KEM-768 decaps", kem_decaps);
+	measure("ML-DSA-65 key from seed", dsa_key);
+	measure("ML-DSA-65 sign", dsa_sign);
+	measure("ML-DSA-65 expand public key", dsa_expand);
+	measure("ML-DSA-65 verify", dsa_verify);
+	measure("Ed25519 sign", ed_sign);
 	return 0;
 }
