@@ -22,6 +22,9 @@ enum {
 	CONF_TUN_ADDRS_MAX = 16,
 	CONF_TUN_ROUTES_MAX = 4096,
 	CONF_TUN_DNS_MAX = 8,
+	/* Whose routes and rules are ours: their protocol, a number that no routing daemon of
+	 * iproute2's table has. */
+	CONF_TUN_PROTOCOL = 103,
 };
 
 #define CONF_TUN_NAME "garenne0"

@@ -1,6 +1,7 @@
 #include "net/netmon.h"
 
 #include <errno.h>
+#include <linux/fib_rules.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
@@ -10,10 +11,12 @@
 
 #include "base/log.h"
 #include "base/span.h"
+#include "conf/tun.h"
 
 enum {
 	READ_MAX = 32768, /* what the kernel makes of one burst */
 	READS_PER_TURN = 16,
+	GROUP_IPV6_RULE = 1 << (RTNLGRP_IPV6_RULE - 1), /* has no name of its own */
 };
 
 struct netmon {
@@ -85,7 +88,23 @@ static bool link_matters(struct span body)
 	return true;
 }
 
-/* Does a message mean that packets may take another way from now on? */
+/* Whose rule is it? 0: unknown. */
+static uint8_t rule_protocol(struct span body)
+{
+	struct fib_rule_hdr head;
+	struct rtattr a;
+	struct span value;
+
+	if (!take(&body, &head, sizeof(head)))
+		return 0;
+	while (take(&body, &a, sizeof(a)) && take_body(&body, a.rta_len, sizeof(a), &value))
+		if (a.rta_type == FRA_PROTOCOL && value.n)
+			return value.p[0];
+	return 0;
+}
+
+/* Does a message mean that packets may take another way from now on? What we set ourselves is no
+ * news; that it is gone may be. */
 static bool matters(unsigned type, struct span body)
 {
 	struct ifaddrmsg a;
@@ -99,9 +118,14 @@ static bool matters(unsigned type, struct span body)
 		return take(&body, &a, sizeof(a)) && !(a.ifa_flags & IFA_F_TENTATIVE);
 	case RTM_DELADDR:
 		return true;
+	case RTM_NEWRULE:
+		return rule_protocol(body) != CONF_TUN_PROTOCOL;
+	case RTM_DELRULE:
+		return true;
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE: /* cloned ones are the kernel's memory of single hosts */
 		return take(&body, &r, sizeof(r)) && !(r.rtm_flags & RTM_F_CLONED) &&
+		       (type == RTM_DELROUTE || r.rtm_protocol != CONF_TUN_PROTOCOL) &&
 		       r.rtm_type != RTN_MULTICAST && r.rtm_type != RTN_BROADCAST;
 	default:
 		return false;
@@ -146,7 +170,8 @@ struct netmon *netmon_new(struct loop *l, struct netmon_user *user)
 	struct sockaddr_nl at = {
 		.nl_family = AF_NETLINK,
 		.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
-			     RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE,
+			     RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE |
+			     GROUP_IPV6_RULE,
 	};
 	struct netmon *m = calloc(1, sizeof(*m));
 

@@ -1,8 +1,9 @@
 /*
  * Tells when the network of this machine has changed: an address came or went, a
- * link went up or down, a route was added or removed (rtnetlink(7)). Changes come
- * in flocks, so the word is given once things have been quiet for a moment, but
- * not much later than the first sign even if they are not.
+ * link went up or down, a route or a rule was added or removed (rtnetlink(7)); what
+ * a TUN of ours sets does not count. Changes come in flocks, so the word is given
+ * once things have been quiet for a moment, but not much later than the first sign
+ * even if they are not.
  */
 #ifndef GARENNE_NET_NETMON_H
 #define GARENNE_NET_NETMON_H

@@ -11,14 +11,13 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "conf/tun.h"
 
 enum {
 	KNAME_LEN = 16,
 	KTABLE_MAIN = 254,
 	KTABLE_LOCAL = 255,
-	/* Ours among the protocol numbers of routes and rules: who set this, for cleaning up. No
-	 * routing daemon of iproute2's table has it. */
-	KPROTO_OURS = 103,
+	KPROTO_OURS = CONF_TUN_PROTOCOL,
 	KPROTO_KERNEL = 2,
 };
 

@@ -261,7 +261,7 @@ static void add_carrier(struct plan *p, const struct conf_outbound *o, const str
 	}
 	p->carriers = v;
 	v[p->n_carriers++] = (struct plan_carrier){
-		.out = o, .server = *server, .ip = ip ? *ip : (struct ip){0}};
+		.out = o, .server = server, .ip = ip ? *ip : (struct ip){0}};
 }
 
 static void add_carriers(struct plan *p, const struct conf *c, const struct plan_name *names,

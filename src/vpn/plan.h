@@ -28,6 +28,8 @@
 #include "conf/conf.h"
 #include "vpn/kstate.h"
 
+enum { PLAN_LOOSE_MAX = 8 };
+
 enum plan_route_kind {
 	PLAN_INTO_TUN = 0,
 	PLAN_THROW,
@@ -60,9 +62,9 @@ struct plan_msg {
 /* A server that we connect to by a socket of our own. */
 struct plan_carrier {
 	const struct conf_outbound *out;
-	struct addr server; /* as the file says */
-	struct ip ip;	    /* family 0: its name is not resolved */
-	char dev[KNAME_LEN]; /* it leaves by this; "" unknown */
+	const struct addr *server; /* as the file says */
+	struct ip ip;		   /* family 0: its name is not resolved */
+	char dev[KNAME_LEN];	   /* it leaves by this; "" unknown */
 };
 
 /* Addresses of a server's name, found by whoever asks for a plan. */
@@ -84,7 +86,9 @@ struct plan {
 	struct plan_msg *msgs;
 	size_t n_msgs;
 	size_t warnings, refusals;
-	char loose[KNAME_LEN]; /* this link's reverse path filter has to be loosened; "" none */
+	/* Links whose reverse path filter has to be loosened. */
+	char loose[PLAN_LOOSE_MAX][KNAME_LEN];
+	size_t n_loose;
 	bool nomem;
 };
 

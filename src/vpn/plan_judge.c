@@ -238,12 +238,12 @@ static void judge_carrier(struct plan *p, struct plan_carrier *c, const struct k
 	const struct conf_sockopt *so = &c->out->stream.sockopt;
 	struct kpacket pkt = {c->ip, bound_to(&c->out->via), so->mark, so->interface};
 	char who[ADDR_TEXT_MAX + 64], at[ADDR_TEXT_MAX];
-	struct addr to = addr_from_ip(&c->ip, c->server.port);
+	struct addr to = addr_from_ip(&c->ip, c->server->port);
 	struct kway way;
 
 	if (c->ip.family == 0) {
 		plan_say(p, PLAN_NOTE, "server %s of [%s]: its addresses are not known yet",
-			 addr_text(&c->server, at, sizeof(at)), c->out->tag);
+			 addr_text(c->server, at, sizeof(at)), c->out->tag);
 		return;
 	}
 	snprintf(who, sizeof(who), "%.60s of [%.40s]", addr_text(&to, at, sizeof(at)),
@@ -377,10 +377,11 @@ static void judge_filter(struct plan *p, const struct kstate *k)
 		if (r->table != KTABLE_MAIN || r->dst.len || r->dst.ip.family != 4 || r->dead ||
 		    !l || !l->strict || strcmp(l->name, p->in->tun.name) == 0)
 			continue;
-		snprintf(p->loose, sizeof(p->loose), "%s", l->name);
+		if (p->n_loose == PLAN_LOOSE_MAX)
+			return;
+		memcpy(p->loose[p->n_loose++], l->name, KNAME_LEN);
 		plan_say(p, PLAN_NOTE, "rp_filter of %s is strict and would drop answers to our own "
 				       "connections: it is loosened while the TUN is up", l->name);
-		return;
 	}
 }
 

@@ -47,11 +47,11 @@ static void print_carriers(const struct plan *p, FILE *to)
 {
 	for (size_t i = 0; i < p->n_carriers; i++) {
 		const struct plan_carrier *c = &p->carriers[i];
-		struct addr at = c->server;
+		struct addr at = *c->server;
 		char text[ADDR_TEXT_MAX];
 
 		if (c->ip.family)
-			at = addr_from_ip(&c->ip, c->server.port);
+			at = addr_from_ip(&c->ip, c->server->port);
 		fprintf(to, "server %s of [%s] by %s\n", addr_text(&at, text, sizeof(text)),
 			c->out->tag, *c->dev ? c->dev : "?");
 	}
