@@ -29,6 +29,7 @@
 #include "proxy/portal.h"
 #include "route/lists.h"
 #include "route/router.h"
+#include "vpn/netconf.h"
 
 struct thread {
 	pthread_t id;
@@ -45,6 +46,7 @@ struct app {
 	size_t n_bridges;
 	struct observatory *observatory; /* NULL: not configured */
 	struct netmon *netmon; /* NULL: the kernel does not tell */
+	struct netconf *netconf; /* NULL: there is no TUN */
 	struct netmon_user on_network;
 	struct status_view view;
 	struct ctlsock *ctlsock; /* NULL: none */
@@ -258,6 +260,7 @@ static void destroy(struct app *a)
 	ctlsock_stop(a->ctlsock);
 	observatory_stop(a->observatory);
 	netmon_free(a->netmon);
+	netconf_stop(a->netconf);
 	for (size_t i = 0; i < a->n_inbounds; i++)
 		inbound_free(a->inbounds[i]);
 	for (size_t i = 0; i < a->n_bridges; i++)
@@ -330,6 +333,8 @@ static void on_network(struct netmon_user *u, struct netmon *m)
 
 	(void)m;
 	log_info("app", "the network of this machine changed");
+	if (a->netconf)
+		netconf_refresh(a->netconf);
 	for (unsigned i = 0; i < a->core.n_workers; i++) {
 		struct news *n = calloc(1, sizeof(*n));
 
@@ -380,6 +385,9 @@ static void stop(struct app *a, int signo)
 	if (atomic_exchange(&a->stopping, true))
 		_exit(128 + signo); /* asked twice: at once */
 	log_warn("app", "stopping: %s", strsignal(signo));
+	/* First of all: whatever happens now, the machine's network is as it was. */
+	netconf_stop(a->netconf);
+	a->netconf = NULL;
 	for (size_t i = 0; i < a->n_inbounds; i++)
 		inbound_stop(a->inbounds[i]);
 	ctlsock_stop(a->ctlsock);
@@ -437,6 +445,13 @@ static int start(struct app *a)
 	for (size_t i = 0; i < a->n_inbounds; i++)
 		if (inbound_start(a->inbounds[i]) != 0)
 			return -ERR_SYS;
+	/* The device is there now. Before the first connection of ours, for the mark alone does not
+	 * keep it outside if a route of somebody else's leads into the TUN. */
+	if (conf_tun_find(a->conf)) {
+		a->netconf = netconf_start(main_loop, a->core.workers[0].resolver, a->conf);
+		if (!a->netconf)
+			return -ERR_SYS;
+	}
 	for (size_t i = 0; i < a->n_bridges; i++)
 		bridge_start(a->bridges[i]);
 	if (a->observatory)

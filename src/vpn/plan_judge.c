@@ -279,16 +279,25 @@ static void judge_local(struct plan *p, const struct kstate *now, const struct k
 	}
 }
 
-/* An address that the route takes and that nothing more specific does. */
-static bool sample(const struct plan *p, const struct plan_route *r, struct ip *out)
+enum { SAMPLES = 4 };
+
+/* Number @n of some addresses that the route takes and that nothing more specific does. For a
+ * default route they are far from each other: the LAN may have one of them. */
+static bool sample(const struct plan *p, const struct plan_route *r, unsigned n, struct ip *out)
 {
-	static const uint8_t doc4[4] = {192, 0, 2, 1};
-	static const uint8_t doc6[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
+	static const uint8_t world4[SAMPLES][4] = {
+		{192, 0, 2, 1}, {203, 0, 113, 1}, {45, 0, 0, 1}, {100, 1, 0, 1}};
+	static const uint8_t world6[SAMPLES][16] = {{0x20, 0x01, 0x0d, 0xb8, [15] = 1},
+						    {0x24, 0x00, [15] = 1},
+						    {0x26, 0x00, [15] = 1},
+						    {0x2a, 0x00, [15] = 1}};
 	unsigned bits = r->dst.ip.family == 4 ? 32 : 128;
 
+	if (r->dst.len && n)
+		return false;
 	*out = r->dst.ip;
 	if (r->dst.len == 0)
-		*out = bits == 32 ? ip_v4(doc4) : ip_v6(doc6);
+		*out = bits == 32 ? ip_v4(world4[n]) : ip_v6(world6[n]);
 	else if (r->dst.len < bits)
 		out->b[bits / 8 - 1] |= 1;
 	for (size_t i = 0; i < p->n_routes; i++)
@@ -298,18 +307,33 @@ static bool sample(const struct plan *p, const struct plan_route *r, struct ip *
 	return !is_own_address(p, out);
 }
 
+/* True when no sample of the route gets into the TUN; @way: of the last one. */
+static bool without_effect(const struct plan *p, const struct kstate *k,
+			   const struct plan_route *r, struct kway *way)
+{
+	bool tried = false;
+
+	for (unsigned n = 0; n < SAMPLES && r->kind == PLAN_INTO_TUN; n++) {
+		struct kpacket pkt = {0};
+
+		if (!sample(p, r, n, &pkt.to))
+			continue;
+		*way = kstate_way(k, &pkt);
+		if (way->route && strcmp(dev_of(k, way->route), p->in->tun.name) == 0)
+			return false;
+		tried = true;
+	}
+	return tried;
+}
+
 static void judge_effect(struct plan *p, const struct kstate *k)
 {
 	for (size_t i = 0; i < p->n_routes; i++) {
 		const struct plan_route *r = &p->routes[i];
-		struct kpacket pkt = {0};
 		struct kway way;
 		char text[PREFIX_TEXT];
 
-		if (r->kind != PLAN_INTO_TUN || !sample(p, r, &pkt.to))
-			continue;
-		way = kstate_way(k, &pkt);
-		if (way.route && strcmp(dev_of(k, way.route), p->in->tun.name) == 0)
+		if (!without_effect(p, k, r, &way))
 			continue;
 		if (way.rule && way.rule->protocol == KPROTO_OURS &&
 		    way.rule->table == KTABLE_MAIN)
