@@ -15,6 +15,7 @@ struct chunk {
 enum {
 	LARGE_CAP = BUF_HEADROOM + BUF_DATA + BUF_TAILROOM,
 	SMALL_CAP = BUF_HEADROOM + BUF_SMALL + BUF_TAILROOM,
+	HUGE_CAP = BUF_HEADROOM + BUF_HUGE + BUF_TAILROOM,
 };
 
 /* AddressSanitizer sees the use of what was freed only if it is freed. */
@@ -29,15 +30,15 @@ enum {
 
 /* What a busy loop has in flight in one turn; the rest goes back to malloc. */
 #ifdef BUF_UNCACHED
-enum { CACHE_LARGE = 0, CACHE_SMALL = 0, CACHE_BUF = 0 };
+enum { CACHE_LARGE = 0, CACHE_SMALL = 0, CACHE_HUGE = 0, CACHE_BUF = 0 };
 #else
-enum { CACHE_LARGE = 64, CACHE_SMALL = 128, CACHE_BUF = 512 };
+enum { CACHE_LARGE = 64, CACHE_SMALL = 128, CACHE_HUGE = 24, CACHE_BUF = 512 };
 #endif
 
 static _Thread_local struct {
-	struct chunk *large, *small;
+	struct chunk *large, *small, *huge;
 	struct buf *bufs;
-	int large_n, small_n, buf_n;
+	int large_n, small_n, huge_n, buf_n;
 } cache;
 
 static atomic_long live;
@@ -59,6 +60,10 @@ static struct chunk *chunk_new(size_t cap)
 		c = cache.small;
 		cache.small = c->next;
 		cache.small_n--;
+	} else if (cap == HUGE_CAP && cache.huge) {
+		c = cache.huge;
+		cache.huge = c->next;
+		cache.huge_n--;
 	} else {
 		c = malloc(sizeof(*c) + cap);
 		if (!c)
@@ -81,6 +86,10 @@ static void chunk_unref(struct chunk *c)
 		c->next = cache.small;
 		cache.small = c;
 		cache.small_n++;
+	} else if (c->cap == HUGE_CAP && cache.huge_n < CACHE_HUGE) {
+		c->next = cache.huge;
+		cache.huge = c;
+		cache.huge_n++;
 	} else {
 		free(c);
 	}
@@ -127,6 +136,8 @@ struct buf *buf_new_big(size_t size)
 {
 	if (size <= BUF_DATA)
 		return buf_new(size);
+	if (size > BUF_HUGE / 2 && size <= BUF_HUGE)
+		return buf_with_cap(HUGE_CAP);
 	return buf_with_cap(BUF_HEADROOM + size + BUF_TAILROOM);
 }
 
@@ -181,13 +192,19 @@ void buf_thread_exit(void)
 		cache.small = c->next;
 		free(c);
 	}
+	while (cache.huge) {
+		struct chunk *c = cache.huge;
+
+		cache.huge = c->next;
+		free(c);
+	}
 	while (cache.bufs) {
 		struct buf *b = cache.bufs;
 
 		cache.bufs = b->next;
 		free(b);
 	}
-	cache.large_n = cache.small_n = cache.buf_n = 0;
+	cache.large_n = cache.small_n = cache.huge_n = cache.buf_n = 0;
 }
 
 static bool exclusive(const struct buf *b)

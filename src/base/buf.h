@@ -36,6 +36,7 @@ enum {
 	BUF_READ = 16320,  /* what streams read into one: with the headers of a layer or two it
 			      still fits one TLS record */
 	BUF_SMALL = 2048,  /* payload of a small one: a datagram, a copied remnant */
+	BUF_HUGE = 65536 + 64, /* a packet of any size, and what a device puts in front of it */
 	BUF_TAILROOM = 64, /* an AEAD tag or two behind the payload */
 };
 
