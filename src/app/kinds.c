@@ -15,6 +15,7 @@
 #include "proxy/out_socks.h"
 #include "proxy/out_ss.h"
 #include "proxy/out_vless.h"
+#include "vpn/in_tun.h"
 
 static struct inbound *(*const inbounds[CONF_IN_TUN + 1])(struct core *c,
 							       const struct conf_inbound *conf) = {
@@ -23,6 +24,7 @@ static struct inbound *(*const inbounds[CONF_IN_TUN + 1])(struct core *c,
 	[CONF_IN_SOCKS] = in_socks_new,
 	[CONF_IN_VLESS] = in_vless_new,
 	[CONF_IN_SHADOWSOCKS] = in_ss_new,
+	[CONF_IN_TUN] = in_tun_new,
 };
 
 static struct outbound *(*const outbounds[CONF_OUT_TUN + 1])(struct core *c,

@@ -17,6 +17,7 @@ struct lists;
 struct resolver;
 struct route_report;
 struct router;
+struct tun;
 struct tally;
 
 enum { CORE_LOOPS_MAX = 64 };
@@ -48,6 +49,7 @@ struct core {
 	struct router *router;
 	struct sniff_exclusion *exclusions;
 	size_t n_exclusions;
+	struct tun *tun; /* of vpn, which shares it between an inbound and outbounds; or NULL */
 	struct outbound *mux_acceptor; /* takes flows that are carriers of mux; in no table */
 	struct outbound **outbounds; /* the first is the default */
 	size_t n_outbounds, cap_outbounds;
