@@ -1,0 +1,576 @@
+"""REALITY, our server: stock clients of every kind in front of targets of every kind;
+strangers, who must see the target and nothing else; and what the log says of clients
+whose settings are wrong.
+"""
+import contextlib
+import hashlib
+import os
+import shutil
+import socket
+import ssl
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+
+from . import LabError, Skip, configs, netns, peers, traffic
+from .harness import add
+from .peers import GARENNE, XRAY
+from .proc import until
+from .scene import clock_shifted, expect
+
+PRIVATE = "AAIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eH2A"
+PUBLIC = "B6N8vBQgk8i3VdwbEOhstCY3StFqqFPtC9_AsrhtHHw"
+PRIVATE_OLD = "ERERERERERERERERERERERERERERERERERERERERERE"
+NAME = "www.target.test"
+SHORT = "0123456789abcdef"
+FINGERPRINTS = ("chrome", "firefox", "safari", "ios", "edge", "randomized")
+SERVER, SOCKS, TARGET = 1443, 1080, 8443
+LOOP = "127.0.0.1"
+
+
+def tool(name):
+    path = peers.tool(name)
+    if not path:
+        raise Skip(f"{name} is not installed")
+    return path
+
+
+def certificate(t, kind):
+    """A self-signed certificate for the target: nobody looks at who signed it."""
+    new = {"ecdsa": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "rsa": ["rsa:2048"]}[kind]
+    cert, key = (os.path.join(t.dir, f"{kind}-{n}.pem") for n in ("cert", "key"))
+    netns.run(["openssl", "req", "-x509", "-newkey", *new, "-nodes", "-days", "30", "-keyout",
+               key, "-out", cert, "-subj", f"/CN={NAME}", "-addext",
+               f"subjectAltName=DNS:{NAME}"])
+    return cert, key
+
+
+NGINX = """daemon off; master_process off; pid {own}/pid; error_log {dir}/nginx.log;
+events {{ worker_connections 512; }}
+http {{
+  access_log off; client_body_temp_path {own}/body; proxy_temp_path {own}/p;
+  fastcgi_temp_path {own}/f; uwsgi_temp_path {own}/u; scgi_temp_path {own}/s;
+  client_header_timeout 2s; client_body_timeout 2s; client_max_body_size 64m;
+  server {{
+    listen {listen} ssl{more}; http2 on;
+    server_name {name}; ssl_certificate {cert}; ssl_certificate_key {key};
+    ssl_protocols TLSv1.2 TLSv1.3;
+    location / {{ return 200 "the target's page\\n"; }}
+    location /big {{ root {dir}; }}
+  }}
+}}
+"""
+
+
+def nginx(t, ns, port, kind="ecdsa", more=""):
+    cert, key = certificate(t, kind)
+    own = tempfile.mkdtemp()    # its folders do not belong among the test's files
+    t.defer(shutil.rmtree, own, True)
+    text = NGINX.format(dir=t.dir, own=own, listen=f"{LOOP}:{port}", name=NAME, cert=cert, key=key,
+                        more=more)
+    path = tool("nginx")
+    version = subprocess.run([path, "-v"], capture_output=True, text=True).stderr
+    if tuple(int(x) for x in version.split("/")[1].split()[0].split(".")) < (1, 25, 1):
+        text = text.replace("; http2 on;", " http2;")
+    conf = t.write(f"nginx-{port}.conf", text)
+    return t.spawn(ns, [path, "-c", conf, "-p", t.dir], f"nginx-{port}").wait_listening(
+        [("tcp", port)])
+
+
+def s_server(t, ns, port, kind, suite):
+    cert, key = certificate(t, kind)
+    return t.spawn(ns, [tool("openssl"), "s_server", "-accept", f"{LOOP}:{port}", "-cert", cert,
+                        "-key", key, "-ciphersuites", suite, "-www", "-quiet"],
+                   f"s_server-{port}").wait_listening([("tcp", port)])
+
+
+def server(port=SERVER, target=f"{LOOP}:{TARGET}", **more):
+    return configs.inbound(f"in{port}", "vless", LOOP, port, {
+        "decryption": "none", "clients": [{"id": configs.UUID_A}]}, streamSettings={
+            "network": "tcp", "security": "reality", "realitySettings": {
+                "target": target, "serverNames": [NAME, ""], "privateKey": PRIVATE,
+                "shortIds": [SHORT, "ab"], **more}})
+
+
+def client(tag, port=SERVER, **more):
+    return configs.outbound(tag, "vless", {"vnext": [{"address": LOOP, "port": port, "users": [
+        {"id": configs.UUID_A, "encryption": "none"}]}]}, streamSettings={
+            "network": "tcp", "security": "reality", "realitySettings": {
+                "fingerprint": "chrome", "serverName": NAME, "password": PUBLIC,
+                "publicKey": PUBLIC, "shortId": SHORT, **more}})
+
+
+class Stage:
+    """One host: a target, ours, and a stock client with a SOCKS port for each outbound."""
+
+    def __init__(self, t):
+        t.need(GARENNE)
+        self.t = t
+        self.net = t.net(netns.Solo)
+        self.ns = self.net.host
+        self.bulk = t.server(traffic.Server, self.ns, traffic.serve_bulk, 0, LOOP)
+        self.echo = t.server(traffic.Server, self.ns, traffic.serve_echo, 0, LOOP)
+
+    def ours(self, *inbounds, env=None, name="ours"):
+        conf = configs.config(inbounds, [configs.freedom()], level="debug")
+        self.p = self.t.program(GARENNE, self.ns, conf, name, env=env)
+        return self.p
+
+    def theirs(self, *outbounds, name="xray", peer=XRAY):
+        ins = [configs.socks_in(f"s-{o['tag']}", LOOP, SOCKS + i)
+               for i, o in enumerate(outbounds)]
+        rules = [configs.rule(o["tag"], inboundTag=[f"s-{o['tag']}"]) for o in outbounds]
+        self.t.program(peer, self.ns, configs.config(ins, outbounds, rules, level="debug"), name)
+        return [traffic.Socks5(self.ns, LOOP, SOCKS + i) for i in range(len(outbounds))]
+
+    def connect(self, port=SERVER):
+        s = self.ns.socket(socket.AF_INET, socket.SOCK_STREAM)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        s.settimeout(traffic.WAIT)
+        s.connect((LOOP, port))
+        return s
+
+    def passes(self, via, size=traffic.MIB):
+        for ender in ("client", "server"):
+            traffic.check_bulk(via, self.bulk, LOOP, size=size, ender=ender, strict=False)
+
+
+# ---- clients and targets -------------------------------------------------
+
+
+def fingerprints(t):
+    s = Stage(t)
+    nginx(t, s.ns, TARGET)
+    s.ours(server())
+    vias = s.theirs(*(client(fp, fingerprint=fp) for fp in FINGERPRINTS))
+    for fp, via in zip(FINGERPRINTS, vias):
+        with t.cell(fp):
+            s.passes(via, 64 * traffic.MIB if fp == "chrome" else 4 * traffic.MIB)
+
+
+def targets(t):
+    s = Stage(t)
+    kinds = [(f"{cert}, {suite}", TARGET + i, cert, suite) for i, (cert, suite) in enumerate(
+        [("ecdsa", "TLS_AES_128_GCM_SHA256"), ("rsa", "TLS_AES_256_GCM_SHA384"),
+         ("rsa", "TLS_CHACHA20_POLY1305_SHA256"), ("ecdsa", "TLS_AES_256_GCM_SHA384")])]
+    for _, port, cert, suite in kinds:
+        s_server(t, s.ns, port, cert, suite)
+    s.ours(*(server(SERVER + i, f"{LOOP}:{k[1]}") for i, k in enumerate(kinds)))
+    vias = s.theirs(*(client(f"out{i}", SERVER + i) for i in range(len(kinds))))
+    for (name, *_), via in zip(kinds, vias):
+        with t.cell(name):
+            s.passes(via)
+
+
+class Shape:
+    """A target that is only a shape: what it answers to a ClientHello is made up."""
+
+    def __init__(self, t, ns, answer, port=TARGET):
+        self.answer, self.heard = answer, []
+        t.server(traffic.Server, ns, self.serve, port, LOOP)
+
+    def serve(self, _srv, c, _peer):
+        head = traffic.recv_exact(c, 5)
+        hello = traffic.recv_exact(c, struct.unpack("!H", head[3:])[0])
+        self.heard.append(hello)
+        c.sendall(self.answer(hello))
+        with contextlib.suppress(OSError):
+            while c.recv(4096):
+                pass
+
+
+def record(kind, body):
+    return bytes([kind, 3, 3]) + struct.pack("!H", len(body)) + body
+
+
+def server_hello(hello, group, share, version=0x0304, suite=0x1301, random=None):
+    exts = struct.pack("!HHHHHHH", 51, len(share) + 4, group, len(share), 0, 0, 0)[:8] + share
+    exts += struct.pack("!HHH", 43, 2, version)
+    body = b"\3\3" + (random or os.urandom(32)) + b"\x20" + hello[39:71]
+    body += struct.pack("!HBH", suite, 0, len(exts)) + exts
+    return record(22, b"\2" + len(body).to_bytes(3, "big") + body)
+
+
+CCS = b"\x14\3\3\0\1\1"
+X25519, HYBRID, P256 = 29, 0x11ec, 23
+
+
+def flight(lengths, group=X25519, share=32, **kw):
+    def answer(hello):
+        out = server_hello(hello, group, os.urandom(share), **kw) + CCS
+        return out + b"".join(record(23, os.urandom(n - 5)) for n in lengths)
+    return answer
+
+
+def shapes(t):
+    """Merged and separate flights, either group, an extra record at the end, the shortest
+    flight that there can be (no browser offers Ed25519, so no real target makes it)."""
+    for name, answer in (("merged", flight([3900])),
+                         ("merged, hybrid", flight([700], HYBRID, 1120)),
+                         ("separate", flight([36, 1200, 101, 58])),
+                         ("separate, hybrid", flight([32, 900, 280, 58], HYBRID, 1120)),
+                         ("separate, SHA-384", flight([32, 900, 280, 74], suite=0x1302)),
+                         ("separate, as with Ed25519", flight([28, 213, 94, 58])),
+                         ("separate and one more", flight([36, 1200, 101, 58, 255]))):
+        with t.cell(name):
+            s = Stage(t)
+            Shape(t, s.ns, answer)
+            s.ours(server(), name="ours-" + name.replace(" ", "-"))
+            via, = s.theirs(client("out"), name="xray-" + name.replace(" ", "-"))
+            s.passes(via)
+
+
+RETRY = hashlib.sha256(b"HelloRetryRequest").digest()
+
+
+def unusable(t):
+    """What cannot be mirrored is passed on, with a line that says why."""
+    cases = (("alert", lambda h: b"\x15\3\3\0\2\2\x28", "refuses the ClientHello"),
+             ("TLS 1.2", flight([600], version=0x0303), "does not agree on TLS 1.3"),
+             ("retry", flight([600], random=RETRY, share=0), "(?i)HelloRetryRequest|ServerHello"),
+             ("P-256", flight([600], P256, 65), "neither X25519"),
+             ("HTTP", lambda h: b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not answer with TLS"),
+             ("long record", flight([8300]), "more than 8192"),
+             ("short records", flight([28, 100, 94, 58]), "target's record for Certificate"))
+    s = Stage(t)
+    for i, (_, answer, _) in enumerate(cases):
+        Shape(t, s.ns, answer, TARGET + i)
+    s.ours(*(server(SERVER + i, f"{LOOP}:{TARGET + i}") for i in range(len(cases))))
+    vias = s.theirs(*(client(f"out{i}", SERVER + i) for i in range(len(cases))))
+    for (name, _, words), via in zip(cases, vias):
+        with t.cell(name):
+            expect(not traffic.works(via, LOOP, s.echo.port), "the client got through")
+            s.p.wait_log(words)
+
+
+def cut_up(t):
+    """The ClientHello of a genuine client over many records, and byte by byte."""
+    s = Stage(t)
+    nginx(t, s.ns, TARGET)
+    s.ours(server())
+
+    def splitter(cut):
+        def serve(_srv, c, _peer):
+            head = traffic.recv_exact(c, 5)
+            hello = traffic.recv_exact(c, struct.unpack("!H", head[3:])[0])
+            with s.connect() as o:
+                cut(o, head, hello)
+                back = threading.Thread(target=pump, args=(o, c), daemon=True)
+                back.start()
+                pump(c, o)
+                back.join()
+        return t.server(traffic.Server, s.ns, serve, 0, LOOP).port
+
+    def records(o, _head, hello):
+        for at in range(0, len(hello), 100):
+            o.sendall(record(22, hello[at:at + 100]).replace(b"\x16\3\3", b"\x16\3\1", 1))
+
+    def bytewise(o, head, hello):
+        for b in head + hello:
+            o.sendall(bytes([b]))
+
+    cuts = (("records of 100", splitter(records)), ("byte by byte", splitter(bytewise)))
+    vias = s.theirs(*(client(f"cut{i}", port) for i, (_, port) in enumerate(cuts)))
+    for (name, _), via in zip(cuts, vias):
+        with t.cell(name):
+            s.passes(via)
+
+
+def pump(src, dst):
+    with contextlib.suppress(OSError):
+        while part := src.recv(65536):
+            dst.sendall(part)
+        dst.shutdown(socket.SHUT_WR)
+
+
+# ---- strangers -----------------------------------------------------------
+
+
+def tls_talk(s, name, request, version=None):
+    """A whole HTTPS exchange; how it goes is for the taps to compare."""
+    c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    c.check_hostname, c.verify_mode = False, ssl.CERT_NONE
+    if version:
+        c.maximum_version = version
+    with contextlib.suppress(OSError, ssl.SSLError), c.wrap_socket(
+            s, server_hostname=name, suppress_ragged_eofs=True) as w:
+        w.sendall(request)
+        while w.recv(65536):
+            pass
+
+
+def hello_bytes(name=NAME, sid=True, extra=0):
+    """A ClientHello that looks right and opens under no key."""
+    def ext(kind, body):
+        return struct.pack("!HH", kind, len(body)) + body
+    host = name.encode()
+    exts = ext(0, struct.pack("!HBH", len(host) + 3, 0, len(host)) + host)
+    exts += ext(10, b"\0\2\0\x1d") + ext(13, b"\0\4\4\3\x08\4") + ext(43, b"\2\3\4")
+    exts += ext(51, b"\0\x24\0\x1d\0\x20" + bytes(range(1, 33)))
+    exts += ext(21, bytes(extra)) if extra else b""
+    body = b"\3\3" + bytes(range(32)) + (b"\x20" + b"\x55" * 32 if sid else b"\0")
+    body += b"\0\2\x13\1\1\0" + struct.pack("!H", len(exts)) + exts
+    return b"\1" + len(body).to_bytes(3, "big") + body
+
+
+def hello_records(hello, each=16384):
+    return b"".join(b"\x16\3\1" + struct.pack("!H", len(hello[a:a + each])) + hello[a:a + each]
+                    for a in range(0, len(hello), each))
+
+
+GET = b"GET / HTTP/1.1\r\nHost: " + NAME.encode() + b"\r\nConnection: close\r\n\r\n"
+GET_BIG = GET.replace(b"GET / ", b"GET /big ")
+POST = (b"POST / HTTP/1.1\r\nHost: " + NAME.encode() +
+        b"\r\nConnection: close\r\nContent-Length: 1048576\r\n\r\n" + bytes(1 << 20))
+
+
+def sends(data, then=None, step=None):
+    def probe(s):
+        for at in range(0, len(data), step or len(data) or 1):
+            s.sendall(data[at:at + (step or len(data))])
+        if then == "fin":
+            s.shutdown(socket.SHUT_WR)
+        elif then == "rst":
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            s.close()
+            return
+        with contextlib.suppress(OSError):
+            while s.recv(65536):
+                pass
+    return probe
+
+
+def talks(name, request, version=None):
+    return lambda s: tls_talk(s, name, request, version)
+
+
+HELLO = hello_bytes()
+PROBES = {
+    "https": talks(NAME, GET),
+    "https, 8 MiB": talks(NAME, GET_BIG),
+    "https, POST of 1 MiB": talks(NAME, POST),
+    "another name": talks("other.test", GET),
+    "no name": talks(None, GET),
+    "TLS 1.2": talks(NAME, GET, ssl.TLSVersion.TLSv1_2),
+    "http": sends(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+    "garbage": sends(bytes((i * 37 + 11) & 255 for i in range(700))),
+    "nothing, FIN": sends(b"", "fin"),
+    "nothing": sends(b""),
+    "half a hello, FIN": sends(hello_records(HELLO)[:90], "fin"),
+    "half a hello": sends(hello_records(HELLO)[:90]),
+    "hello, FIN": sends(hello_records(HELLO), "fin"),
+    "hello": sends(hello_records(HELLO)),
+    "hello, RST": sends(hello_records(HELLO), "rst"),
+    "hello byte by byte": sends(hello_records(HELLO), step=1),
+    "hello in records of 7": sends(hello_records(HELLO, 7)),
+    "hello without session id": sends(hello_records(hello_bytes(sid=False))),
+    "hello of 24 KiB": sends(hello_records(hello_bytes(extra=24 << 10))),
+    "record of 65535": sends(b"\x16\3\1\xff\xff" + HELLO),
+    "wrong version": sends(b"\x16\2\0" + struct.pack("!H", len(HELLO)) + HELLO),
+    "alert first": sends(b"\x15\3\1\0\2\2\x28"),
+    "ssh": sends(b"SSH-2.0-OpenSSH_9.6\r\n"),
+    "two hellos": sends(hello_records(HELLO) * 2),
+}
+
+
+def probe_once(s, tap, port, probe):
+    """What passed on both sides of ours: sent and got here, heard and said by the target."""
+    before = len(tap.conns)
+    near = traffic.Tap(s.ns, 0, (LOOP, port), LOOP, 1 << 24)
+    try:
+        with s.connect(near.port) as c:
+            probe(c)
+        until(lambda: near.conns and near.conns[0][2], traffic.WAIT, "the probe is over")
+        sent, got = near.conns[0][0], near.conns[0][1]
+    finally:
+        near.close()
+    until(lambda: len(tap.conns) > before and tap.conns[before][2], traffic.WAIT,
+          "the target's side is over")
+    return [bytes(b) for b in (sent, got, tap.conns[before][0], tap.conns[before][1])]
+
+
+def sockets(p):
+    fds = f"/proc/{p.pid}/fd"
+    n = 0
+    for fd in os.listdir(fds):
+        with contextlib.suppress(OSError):
+            n += os.readlink(os.path.join(fds, fd)).startswith("socket:")
+    return n
+
+
+def strangers(t):
+    """Each probe twice: at the target and at ours. On both sides of ours the same bytes
+    must pass, and where the target's answer is always the same, so must ours be."""
+    s = Stage(t)
+    with open(os.path.join(t.dir, "big"), "wb") as f:
+        f.write(os.urandom(8 << 20))
+    nginx(t, s.ns, TARGET)
+    tap = t.server(traffic.Tap, s.ns, 0, (LOOP, TARGET), LOOP, 1 << 24)
+    p = s.ours(server(target=f"{LOOP}:{tap.port}"))
+    p.mark()
+    held = sockets(p)
+    for name, probe in PROBES.items():
+        with t.cell(name):
+            _, d_got, d_up, _ = probe_once(s, tap, tap.port, probe)
+            sent, got, up, down = probe_once(s, tap, SERVER, probe)
+            if "RST" not in name:
+                expect(sent == up, f"{len(sent)} bytes sent, the target heard {len(up)}")
+                expect(got == down, f"the target said {len(down)} bytes, {len(got)} came")
+            expect(up[:5] == d_up[:5], "the probe is another one")
+            if probe.__qualname__.startswith("sends"):
+                # a signature by ECDSA may be two bytes longer than another
+                expect(abs(len(got) - len(d_got)) <= 4 and got[:1] == d_got[:1],
+                       f"the target answers {d_got[:40]!r}, ours {got[:40]!r}")
+    with t.cell("nothing is left open"):
+        until(lambda: sockets(p) <= held, 10, "connections are closed")
+
+
+def half_open(t):
+    """Half-close in either direction, with a target that does not speak TLS at all."""
+    s = Stage(t)
+
+    def late(_srv, c, _peer):
+        data = b""
+        while part := c.recv(65536):
+            data += part
+        c.sendall(hashlib.sha256(data).digest())
+
+    def early(_srv, c, _peer):
+        c.sendall(b"220 hello\r\n")
+        c.shutdown(socket.SHUT_WR)
+        data = b""
+        while part := c.recv(65536):
+            data += part
+        heard.append(data)
+    heard = []
+    ports = [t.server(traffic.Server, s.ns, fn, 0, LOOP).port for fn in (late, early)]
+    s.ours(*(server(SERVER + i, f"{LOOP}:{p}") for i, p in enumerate(ports)))
+    data = os.urandom(3 << 20)
+    with t.cell("the visitor finishes first"), s.connect() as c:
+        c.sendall(data)
+        c.shutdown(socket.SHUT_WR)
+        expect(traffic.recv_exact(c, 32) == hashlib.sha256(data).digest(), "other bytes")
+        expect(traffic.recv_end(c) == "eof", "no end")
+    with t.cell("the target finishes first"), s.connect(SERVER + 1) as c:
+        expect(traffic.recv_exact(c, 11) == b"220 hello\r\n", "no banner")
+        expect(traffic.recv_end(c) == "eof", "no end")
+        c.sendall(data)
+        c.shutdown(socket.SHUT_WR)
+        until(lambda: heard, traffic.WAIT, "the target has heard all")
+        expect(heard[0] == data, "other bytes")
+
+
+def no_target(t):
+    """A target that is not there: the visitor is let go, and the log says why."""
+    s = Stage(t)
+    s.ours(server(target=f"{LOOP}:1"))
+    with s.connect() as c:
+        expect(traffic.recv_end(c) in ("eof", "reset"), "it did not end")
+    s.p.wait_log("target cannot be reached")
+
+
+def rates(t):
+    """limitFallbackDownload and -Upload: slower than without them, and every byte."""
+    s = Stage(t)
+    blob = os.urandom(300_000)
+
+    def serve(_srv, c, _peer):
+        c.sendall(blob)
+        got = b""
+        while len(got) < len(blob):
+            got += c.recv(65536)
+        c.sendall(hashlib.sha256(got).digest())
+    port = t.server(traffic.Server, s.ns, serve, 0, LOOP).port
+    limit = {"afterBytes": 50_000, "bytesPerSec": 100_000, "burstBytesPerSec": 100_000}
+    s.ours(server(target=f"{LOOP}:{port}", limitFallbackUpload=limit,
+                  limitFallbackDownload=limit))
+    with s.connect() as c:
+        start = time.monotonic()
+        expect(traffic.recv_exact(c, len(blob)) == blob, "other bytes")
+        down = time.monotonic() - start
+        c.sendall(blob)
+        expect(traffic.recv_exact(c, 32) == hashlib.sha256(blob).digest(), "other bytes")
+        up = time.monotonic() - start - down
+    # 150 000 bytes are beyond what is free and the burst: a second and a half
+    expect(down > 1.2, f"300 kB came down in {down:.2f} s")
+    expect(up > 0.5, f"300 kB went up in {up:.2f} s")
+
+
+def proxy_header(t):
+    """xver: the header comes first, for strangers and for ours."""
+    s = Stage(t)
+    nginx(t, s.ns, TARGET, more=" proxy_protocol")
+    tap = t.server(traffic.Tap, s.ns, 0, (LOOP, TARGET), LOOP)
+    s.ours(server(target=f"{LOOP}:{tap.port}", xver=1),
+           server(SERVER + 1, f"{LOOP}:{tap.port}", xver=2))
+    vias = s.theirs(client("one"), client("two", SERVER + 1))
+    for via, start in zip(vias, (b"PROXY TCP4 127.0.0.1 127.0.0.1 ", b"\r\n\r\n\0\r\nQUIT\n\x21\x11")):
+        s.passes(via)
+        expect(bytes(tap.conns[-1][0]).startswith(start), f"{bytes(tap.conns[-1][0][:40])!r}")
+    with s.connect() as c:
+        tls_talk(c, NAME, GET)
+    expect(bytes(tap.conns[-1][0]).startswith(b"PROXY TCP4 "), "no header for a stranger")
+    expect(len(tap.conns[-1][1]) > 500, "the stranger was not answered")
+
+
+# ---- keys and refusals ---------------------------------------------------
+
+
+def public_of(t, private):
+    out = subprocess.run([GARENNE.path, "x25519", "-i", private], capture_output=True, text=True,
+                         check=True).stdout
+    return next(line.split(":")[1].strip() for line in out.split("\n") if "ublic" in line)
+
+
+def rotation(t):
+    """Two keys during a change; short ids of every length; no server name."""
+    s = Stage(t)
+    nginx(t, s.ns, TARGET)
+    old = public_of(t, PRIVATE_OLD)
+    s.ours(server(privateKey=[PRIVATE, PRIVATE_OLD], shortIds=[SHORT, "ab", ""]))
+    cases = {"new key": {}, "old key": {"password": old, "publicKey": old},
+             "short id of one byte": {"shortId": "ab"}, "empty short id": {"shortId": ""},
+             "no server name": {"serverName": LOOP}}
+    vias = s.theirs(*(client(f"out{i}", **kw) for i, kw in enumerate(cases.values())))
+    for name, via in zip(cases, vias):
+        with t.cell(name):
+            s.passes(via)
+
+
+def refusals(t):
+    """A client with one wrong setting: which one is in the log; it gets the target."""
+    s = Stage(t)
+    nginx(t, s.ns, TARGET)
+    stranger = public_of(t, PRIVATE_OLD)
+    cases = (("short id", {"shortId": "ffff"}, {}, "Warning.*short id is not in"),
+             ("server name", {"serverName": "other.test"}, {},
+              "Warning.*not in .serverNames.*other.test"),
+             ("key", {"password": stranger, "publicKey": stranger}, {},
+              "Info.*a visitor, or a client with another .password"),
+             ("clock", {}, {"maxTimeDiff": 60000}, "Warning.*clock differs"),
+             ("old version", {}, {"minClientVer": "99.0.0"}, "Warning.*below .minClientVer"),
+             ("new version", {}, {"minClientVer": "1.0.0", "maxClientVer": "1.8.0"},
+              "Warning.*above .maxClientVer"))
+    s.ours(*(server(SERVER + i, **c[2]) for i, c in enumerate(cases)),
+           env=clock_shifted(t, 3600))
+    vias = s.theirs(*(client(f"out{i}", SERVER + i, **c[1]) for i, c in enumerate(cases)))
+    for (name, _, _, words), via in zip(cases, vias):
+        with t.cell(name):
+            expect(not traffic.works(via, LOOP, s.echo.port), "the client got through")
+            s.p.wait_log(words)
+
+
+add("reality-server/fingerprints", fingerprints, needs=(GARENNE, XRAY), limit=240)
+add("reality-server/targets", targets, needs=(GARENNE, XRAY))
+add("reality-server/shapes", shapes, needs=(GARENNE, XRAY))
+add("reality-server/unusable-targets", unusable, needs=(GARENNE, XRAY))
+add("reality-server/cut-up", cut_up, needs=(GARENNE, XRAY))
+add("reality-server/strangers", strangers, needs=(GARENNE,), limit=240)
+add("reality-server/half-open", half_open, needs=(GARENNE,))
+add("reality-server/no-target", no_target, needs=(GARENNE,))
+add("reality-server/rates", rates, needs=(GARENNE,))
+add("reality-server/proxy-header", proxy_header, needs=(GARENNE, XRAY))
+add("reality-server/rotation", rotation, needs=(GARENNE, XRAY))
+add("reality-server/refusals", refusals, needs=(GARENNE, XRAY))
