@@ -208,7 +208,8 @@ int inbound_start(struct inbound *in)
 	if (err)
 		inbound_stop(in);
 	else
-		transport_server_watch(in->transport, in->core->workers[0].loop);
+		transport_server_watch(in->transport, in->core->workers[0].loop,
+				       in->core->workers[0].resolver);
 	return err;
 }
 

@@ -43,7 +43,8 @@ struct reality_accept {
 	struct tls_dir client_keys;
 	struct bufq in, out;
 	unsigned ccs;
-	const char *name; /* of the settings: what the client asked for */
+	size_t name; /* in the settings: what the client asked for */
+	enum reality_alpn alpn;
 	struct garbage garbage;
 };
 
@@ -148,12 +149,16 @@ static void give_ours(struct reality_accept *a)
 	struct tls_info info = {.version = TLS_VERSION_1_3,
 				.cipher = cipher_name(a->session.suite),
 				.alpn = "",
-				.sni = a->name,
+				.sni = a->rs->conf->names.v[a->name],
 				.fast = true};
 	struct reality_result res = {.info = &info};
 	struct reality_user *user = a->user;
 	struct tls_engine *engine = a->engine;
+	struct reality_tail tail = reality_probes_tail(a->rs->probes, a->name, a->alpn);
 
+	for (unsigned i = 0; i < tail.n; i++)
+		if (tls_fast_pad(engine, tail.len[i], &a->out) != 0)
+			break; /* memory is out: what follows will say so */
 	a->engine = NULL;
 	res.ours = stream_tls_new(release(&a->client), engine, &a->in, &a->out);
 	if (!res.ours)
@@ -239,15 +244,25 @@ static uint64_t utc_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-/* The name as the settings spell it, which is how the client did. */
-static const char *own_name(const struct reality_accept *a, struct span name)
+/* Where the settings have the name; ours has one that is there. */
+static size_t own_name(const struct reality_accept *a, struct span name)
 {
 	const struct conf_strs *names = &a->rs->conf->names;
+	size_t i = 0;
 
-	for (size_t i = 0; i < names->n; i++)
-		if (span_eq(span_str(names->v[i]), name))
-			return names->v[i];
-	return "";
+	while (i + 1 < names->n && !span_eq(span_str(names->v[i]), name))
+		i++;
+	return i;
+}
+
+static enum reality_alpn own_alpn(const struct tlshello_client *h)
+{
+	struct span list = tlshello_alpn(h);
+
+	if (list.n == 0)
+		return REALITY_ALPN_NONE;
+	return list.n >= 3 && memcmp(list.p, "\x02h2", 3) == 0 ? REALITY_ALPN_H2 :
+								   REALITY_ALPN_OTHER;
 }
 
 /* The key that counts: a plain share, else the second half of a hybrid one. */
@@ -273,6 +288,7 @@ static enum reality_verdict judge(struct reality_accept *a, struct span message)
 	    tlshello_sni(&h, &offer.name) != -ERR_MALFORMED) {
 		offer.tls13 = tlshello_offers_13(&h);
 		offer.key = own_key(&h);
+		a->alpn = own_alpn(&h);
 		v = reality_judge(&a->rs->rules, &offer, utc_ms(), &a->found);
 	}
 	a->name = own_name(a, offer.name);
@@ -613,7 +629,6 @@ struct reality_accept *reality_accept_start(struct reality_server *rs, struct st
 	a->user = user;
 	a->peer = *peer;
 	a->client = client;
-	a->name = "";
 	if (early)
 		bufq_move(&a->in, early, early->len);
 	defer_init(&a->start, a->loop, on_start);

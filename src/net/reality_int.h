@@ -4,6 +4,7 @@
 #define GARENNE_NET_REALITY_INT_H
 
 #include "base/log.h"
+#include "net/reality_probe.h"
 #include "net/reality_server.h"
 #include "net/transport.h"
 #include "proto/reality_answer.h"
@@ -17,6 +18,7 @@ struct reality_server {
 	const struct conf_reality_server *conf;
 	struct reality_rules rules;
 	struct reality_signer signer;
+	struct reality_probes *probes;
 	struct reality_log log[TRANSPORT_LOOPS_MAX];
 };
 

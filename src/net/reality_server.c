@@ -51,6 +51,12 @@ struct reality_server *reality_server_new(const struct conf_reality_server *c, c
 		free(rs);
 		return NULL;
 	}
+	rs->probes = reality_probes_new(c);
+	if (!rs->probes) {
+		snprintf(why, TRANSPORT_WHY_MAX, "out of memory");
+		reality_server_free(rs);
+		return NULL;
+	}
 	return rs;
 }
 
@@ -58,6 +64,17 @@ void reality_server_free(struct reality_server *rs)
 {
 	if (!rs)
 		return;
+	reality_probes_free(rs->probes);
 	secret_wipe(&rs->signer, sizeof(rs->signer));
 	free(rs);
+}
+
+void reality_server_watch(struct reality_server *rs, struct loop *l, struct resolver *r)
+{
+	reality_probes_start(rs->probes, l, r);
+}
+
+void reality_server_unwatch(struct reality_server *rs)
+{
+	reality_probes_stop(rs->probes);
 }

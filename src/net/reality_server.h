@@ -59,6 +59,11 @@ struct reality_server *reality_server_new(const struct conf_reality_server *c, c
 /** Nothing may be under way. Takes NULL too. */
 void reality_server_free(struct reality_server *rs);
 
+/** Lets @l find out what the target sends after handshakes (reality_probe.h); ends with
+ * reality_server_unwatch, in the same thread. Borrows @r until then. */
+void reality_server_watch(struct reality_server *rs, struct loop *l, struct resolver *r);
+void reality_server_unwatch(struct reality_server *rs);
+
 /** Takes @client and @early (its bytes that have been read already; may be NULL). Gives, or NULL
  * when memory is out; then @client is closed. */
 struct reality_accept *reality_accept_start(struct reality_server *rs, struct stream *client,

@@ -87,8 +87,10 @@ void transport_server_free(struct transport_server *t)
 	free(t);
 }
 
-void transport_server_watch(struct transport_server *t, struct loop *l)
+void transport_server_watch(struct transport_server *t, struct loop *l, struct resolver *r)
 {
+	if (t->reality)
+		reality_server_watch(t->reality, l, r);
 	if (t->tls)
 		tls_ctx_watch(t->tls, l);
 }
@@ -97,6 +99,8 @@ void transport_server_unwatch(struct transport_server *t)
 {
 	if (t->tls)
 		tls_ctx_unwatch(t->tls);
+	if (t->reality)
+		reality_server_unwatch(t->reality);
 }
 
 size_t transport_server_busy(const struct transport_server *t, unsigned loop_id)

@@ -59,9 +59,9 @@ struct transport_user {
 struct transport_server *transport_server_new(const struct conf_stream *c, char *why);
 /** No handshake may be under way: the loops are over. Takes NULL too. */
 void transport_server_free(struct transport_server *t);
-/** Lets @l look for renewed certificate files now and then; ends with transport_server_unwatch,
- * in the same thread. */
-void transport_server_watch(struct transport_server *t, struct loop *l);
+/** Lets @l look for renewed certificate files now and then, or after the target of REALITY, whose
+ * name @r resolves (borrowed); ends with transport_server_unwatch, in the same thread. */
+void transport_server_watch(struct transport_server *t, struct loop *l, struct resolver *r);
 void transport_server_unwatch(struct transport_server *t);
 /**
  * Takes @lower, on its loop. Calls back once: from inside when there is nothing
