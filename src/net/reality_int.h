@@ -18,6 +18,7 @@ struct reality_server {
 	const struct conf_reality_server *conf;
 	struct reality_rules rules;
 	struct reality_signer signer;
+	struct mldsa65_key *mldsa; /* NULL without a seed */
 	struct reality_probes *probes;
 	struct reality_log log[TRANSPORT_LOOPS_MAX];
 };

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "crypto/ed25519.h"
+#include "crypto/mldsa65.h"
 #include "crypto/secret.h"
 #include "net/reality_int.h"
 
@@ -28,6 +29,21 @@ void reality_server_log(enum log_level level, struct log_rate *rate, uint64_t no
 		log_line(level, 0, "reality", "%u more such lines were left out", muted);
 }
 
+/* 0 or -ERR_*. */
+static int make_signer(struct reality_server *rs)
+{
+	int err = ed25519_keypair(rs->signer.seed, rs->signer.pub);
+
+	if (err || !rs->conf->mldsa_seed)
+		return err;
+	rs->mldsa = malloc(sizeof(*rs->mldsa));
+	if (!rs->mldsa)
+		return -ERR_NOMEM;
+	mldsa65_key_set(rs->mldsa, rs->conf->mldsa_seed);
+	rs->signer.mldsa = rs->mldsa;
+	return 0;
+}
+
 struct reality_server *reality_server_new(const struct conf_reality_server *c, char *why)
 {
 	struct reality_server *rs = calloc(1, sizeof(*rs));
@@ -46,14 +62,9 @@ struct reality_server *reality_server_new(const struct conf_reality_server *c, c
 					   .min_version = c->min_version,
 					   .max_version = c->max_version,
 					   .max_diff_ms = c->max_diff_ms};
-	if (ed25519_keypair(rs->signer.seed, rs->signer.pub) != 0) {
-		snprintf(why, TRANSPORT_WHY_MAX, "no random numbers for a key");
-		free(rs);
-		return NULL;
-	}
 	rs->probes = reality_probes_new(c);
-	if (!rs->probes) {
-		snprintf(why, TRANSPORT_WHY_MAX, "out of memory");
+	if (!rs->probes || make_signer(rs) != 0) {
+		snprintf(why, TRANSPORT_WHY_MAX, "out of memory, or of random numbers");
 		reality_server_free(rs);
 		return NULL;
 	}
@@ -66,6 +77,9 @@ void reality_server_free(struct reality_server *rs)
 		return;
 	reality_probes_free(rs->probes);
 	secret_wipe(&rs->signer, sizeof(rs->signer));
+	if (rs->mldsa)
+		mldsa65_key_wipe(rs->mldsa);
+	free(rs->mldsa);
 	free(rs);
 }
 

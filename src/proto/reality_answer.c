@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "crypto/ed25519.h"
+#include "crypto/mldsa65.h"
 #include "crypto/mlkem768.h"
 #include "crypto/secret.h"
 #include "crypto/x25519.h"
@@ -135,6 +136,8 @@ static void put_u24(struct wr *w, size_t v)
 	wr_u16(w, (unsigned)(v & 0xffff));
 }
 
+_Static_assert((int)REALITY_MLDSA_LEN == (int)MLDSA65_SIG, "one signature");
+
 static int put_certificate(struct answer *a, struct wr *w)
 {
 	uint8_t digest[REALITY_MAC_LEN], sig[REALITY_MLDSA_LEN];
@@ -146,7 +149,8 @@ static int put_certificate(struct answer *a, struct wr *w)
 		err = reality_cert_digest(digest, a->auth_key, a->signer->pub, a->hello->message,
 					  span_of(a->server_hello, a->server_hello_len));
 	if (mldsa && err == 0)
-		err = a->signer->mldsa(a->signer, sig, digest);
+		err = mldsa65_sign(sig, a->signer->mldsa, span_of(digest, sizeof(digest)),
+				   span_of(NULL, 0));
 	if (err)
 		return err;
 	wr_u8(w, TLS_MSG_CERTIFICATE);

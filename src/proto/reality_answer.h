@@ -18,12 +18,12 @@ enum {
 	REALITY_WHY_MAX = 128,
 };
 
+struct mldsa65_key;
+
 /* Who signs: an Ed25519 pair for the life of the process, and perhaps ML-DSA-65. */
 struct reality_signer {
 	uint8_t seed[REALITY_CERT_KEY_LEN], pub[REALITY_CERT_KEY_LEN];
-	/* NULL: no ML-DSA-65. Signs the 64 bytes of @digest; 0 or -ERR_*. */
-	int (*mldsa)(const struct reality_signer *s, uint8_t sig[REALITY_MLDSA_LEN],
-		     const uint8_t digest[REALITY_MAC_LEN]);
+	const struct mldsa65_key *mldsa; /* NULL: no ML-DSA-65 */
 };
 
 /* What the rest of the connection needs. Wiped by whoever holds it. */

@@ -576,6 +576,52 @@ def rotation(t):
             s.passes(via)
 
 
+def mldsa(t):
+    """A signature by ML-DSA-65 in the certificate, for clients that look and that do not."""
+    s = Stage(t)
+    seed = "IiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiI"
+    out = subprocess.run([XRAY.path, "mldsa65", "-i", seed], capture_output=True, text=True,
+                         check=True).stdout
+    verify = next(line.split(":")[1].strip() for line in out.split("\n")
+                  if line.startswith("Verify"))
+    Shape(t, s.ns, flight([3900]), TARGET)
+    Shape(t, s.ns, flight([36, 4200, 101, 58]), TARGET + 1)
+    s.ours(server(SERVER, mldsa65Seed=seed),
+           server(SERVER + 1, f"{LOOP}:{TARGET + 1}", mldsa65Seed=seed),
+           server(SERVER + 2))
+    vias = s.theirs(client("merged", mldsa65Verify=verify),
+                    client("separate", SERVER + 1, mldsa65Verify=verify),
+                    client("careless", SERVER),
+                    client("unsigned", SERVER + 2, mldsa65Verify=verify))
+    for name, via in zip(("merged", "separate", "a client that does not look"), vias):
+        with t.cell(name):
+            s.passes(via)
+    with t.cell("a server without"):
+        expect(not traffic.works(vias[3], LOOP, s.echo.port), "the client got through")
+
+
+def vision(t):
+    """The flow xtls-rprx-vision inside, whose raw bytes follow right behind the records."""
+    s = Stage(t)
+    with open(os.path.join(t.dir, "big"), "wb") as f:
+        f.write(os.urandom(8 << 20))
+    nginx(t, s.ns, TARGET)
+    inbound = server()
+    inbound["settings"]["clients"][0]["flow"] = "xtls-rprx-vision"
+    s.ours(inbound)
+    out = client("out")
+    out["settings"]["vnext"][0]["users"][0]["flow"] = "xtls-rprx-vision"
+    via, = s.theirs(out)
+    s.passes(via)
+    for _ in range(3):
+        with s.ns.inside():
+            got = subprocess.run([tool("curl"), "-sk", "--max-time", "30", "--socks5-hostname",
+                                  f"{LOOP}:{SOCKS}", f"https://{LOOP}:{TARGET}/big"],
+                                 capture_output=True)
+        with open(os.path.join(t.dir, "big"), "rb") as f:
+            expect(got.stdout == f.read(), f"{len(got.stdout)} bytes, curl {got.returncode}")
+
+
 def refusals(t):
     """A client with one wrong setting: which one is in the log; it gets the target."""
     s = Stage(t)
@@ -611,4 +657,6 @@ add("reality-server/no-target", no_target, needs=(GARENNE,))
 add("reality-server/rates", rates, needs=(GARENNE,))
 add("reality-server/proxy-header", proxy_header, needs=(GARENNE, XRAY))
 add("reality-server/rotation", rotation, needs=(GARENNE, XRAY))
+add("reality-server/mldsa", mldsa, needs=(GARENNE, XRAY))
+add("reality-server/vision", vision, needs=(GARENNE, XRAY))
 add("reality-server/refusals", refusals, needs=(GARENNE, XRAY))

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "crypto/ed25519.h"
+#include "crypto/mldsa65.h"
 #include "crypto/mlkem768.h"
 #include "crypto/x25519.h"
 #include "hex.h"
@@ -231,6 +232,23 @@ static struct span take_message(struct rd *r, uint8_t type)
 	return span_of(at, n + 4);
 }
 
+static void check_mldsa(struct scene *s, const struct reality_cert *cert)
+{
+	uint8_t digest[REALITY_MAC_LEN];
+	size_t n = s->flight.hello.message.n;
+
+	if (!s->signer.mldsa) {
+		assert_int_equal(cert->extension.n, 0);
+		return;
+	}
+	assert_int_equal(reality_cert_digest(digest, s->auth_key, cert->key.p, s->hello.message,
+					     span_of(s->out + 5, n)),
+			 0);
+	assert_int_equal(mldsa65_verify(&s->signer.mldsa->pub, span_of(digest, sizeof(digest)),
+					span_of(NULL, 0), cert->extension),
+			 0);
+}
+
 static void check_messages(struct scene *s, struct span all, struct tls13_transcript *t,
 			   const struct tls_secret *server_hs)
 {
@@ -244,6 +262,7 @@ static void check_messages(struct scene *s, struct span all, struct tls13_transc
 	m = take_message(&r, TLS_MSG_CERTIFICATE);
 	assert_int_equal(reality_cert_decode(&cert, span_of(m.p + 11, m.n - 13)), 0);
 	assert_true(reality_cert_proves(&cert, s->auth_key));
+	check_mldsa(s, &cert);
 	tls13_transcript_add(t, m);
 	tls13_transcript_hash(t, th);
 	m = take_message(&r, TLS_MSG_CERTIFICATE_VERIFY);
@@ -327,6 +346,29 @@ static void answers_are_accepted(void **state)
 	free(s);
 }
 
+/* The signature in the extension is the key's, over both hellos. */
+static void answers_with_mldsa(void **state)
+{
+	static const uint16_t long_slots[4] = {28, 3544, 94, 58};
+	static const uint16_t *const slots[] = {merged_long, long_slots};
+	struct mldsa65_key *key = malloc(sizeof(*key));
+	struct scene *s = malloc(sizeof(*s));
+
+	(void)state;
+	assert_non_null(key);
+	mldsa65_key_set(key, (const uint8_t[32]){7});
+	for (size_t i = 0; i < 2; i++) {
+		scene_set(s, &plain, slots[i]);
+		s->signer.mldsa = key;
+		assert_int_equal(encode(s), 0);
+		be_client(s);
+	}
+	s->flight.slot[REALITY_SLOT_CERT]--;
+	assert_int_equal(encode(s), -ERR_UNSUPPORTED);
+	free(key);
+	free(s);
+}
+
 /* All but the share is the target's, byte for byte. */
 static void server_hello_is_the_targets(void **state)
 {
@@ -399,6 +441,7 @@ int main(void)
 		cmocka_unit_test(flight_separate),
 		cmocka_unit_test(flight_faults),
 		cmocka_unit_test(answers_are_accepted),
+		cmocka_unit_test(answers_with_mldsa),
 		cmocka_unit_test(server_hello_is_the_targets),
 		cmocka_unit_test(short_records_are_refused),
 		cmocka_unit_test(foreign_shares_are_refused),
