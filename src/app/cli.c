@@ -13,6 +13,8 @@ static const struct command *const commands[] = {
 	&cmd_convert,
 	&cmd_uuid,
 	&cmd_x25519,
+	&cmd_mldsa65,
+	&cmd_mlkem768,
 	&cmd_tls_cert,
 	&cmd_tls_hash,
 	&cmd_tls_ping,

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "app/cli.h"
+#include "crypto/keccak.h"
+#include "hex.h"
 #include "tool.h"
 
 static void uuid_of_a_text(void **state)
@@ -102,9 +104,61 @@ static void x25519_fresh_pair(void **state)
 	assert_non_null(strstr(b.out, pub));
 }
 
+/* The text behind "Seed: " into @seed[96]. */
+static int seed_of(const char *out, char *seed)
+{
+	size_t n = strcspn(out, "\n");
+
+	if (strncmp(out, "Seed: ", 6) != 0 || n - 6 >= 96)
+		return -1;
+	memcpy(seed, out + 6, n - 6);
+	seed[n - 6] = 0;
+	return 0;
+}
+
+/* SHA3-256 of all that Xray 26.3.27 prints for a seed. */
+static void post_quantum_keys(void **state)
+{
+	static const struct {
+		const char *command, *seed, *sum, *name;
+	} table[] = {
+		{"mldsa65", "FZ5iNE1C4_0PMDpuRU0gxB9sZFWiLFGjpQkD4AaR0Eg",
+		 "78cd1bc2d0f11f12cb3083f14d94ad8601c3daccca18569bbe686f0e69874f04", "ML-DSA-65"},
+		{"mlkem768",
+		 "QJKz0Kn9p1cp7P-uddWw-zDM60FPX-rpuJ8Q-CqIj4J"
+		 "AkrPQqf2nVyns_6511bD7MMzrQU9f6um4nxD4KoiPgg",
+		 "826b4e8dcf268f16fdf01c3d82b671b72cd42fede541b112cf6eb0f096138bc8", "ML-KEM-768"},
+	};
+	struct tool t, u;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct span out;
+		uint8_t sum[32];
+		char seed[96] = "";
+
+		tool_run(&t, table[i].command, "-i", table[i].seed, NULL);
+		assert_int_equal(t.code, EXIT_OK);
+		out = span_str(t.out);
+		keccak_hash(KECCAK_SHA3_256, sum, sizeof(sum), &out, 1);
+		assert_hex(sum, table[i].sum);
+
+		tool_run(&t, table[i].command, NULL);
+		assert_int_equal(seed_of(t.out, seed), 0);
+		tool_run(&u, table[i].command, "-i", seed, NULL);
+		assert_string_equal(t.out, u.out);
+
+		tool_run(&t, table[i].command, "-i", "AAAA", NULL);
+		assert_int_equal(t.code, EXIT_USAGE);
+		snprintf(seed, sizeof(seed), "Invalid length of %s seed.\n", table[i].name);
+		assert_string_equal(t.err, seed);
+	}
+}
+
 static void help_knows_every_command(void **state)
 {
-	static const char *const names[] = {"run", "check", "uuid", "x25519", "version"};
+	static const char *const names[] = {"run",     "check",	   "uuid",   "x25519",
+					    "mldsa65", "mlkem768", "version"};
 	struct tool t;
 
 	(void)state;
@@ -127,9 +181,10 @@ static void help_knows_every_command(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(uuid_of_a_text),     cmocka_unit_test(uuid_at_random),
-		cmocka_unit_test(x25519_public_keys), cmocka_unit_test(x25519_hash),
-		cmocka_unit_test(x25519_fresh_pair),  cmocka_unit_test(help_knows_every_command),
+		cmocka_unit_test(uuid_of_a_text),	    cmocka_unit_test(uuid_at_random),
+		cmocka_unit_test(x25519_public_keys),	    cmocka_unit_test(x25519_hash),
+		cmocka_unit_test(x25519_fresh_pair),	    cmocka_unit_test(post_quantum_keys),
+		cmocka_unit_test(help_knows_every_command),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
