@@ -18,6 +18,7 @@ static const struct command *const commands[] = {
 	&cmd_tls_cert,
 	&cmd_tls_hash,
 	&cmd_tls_ping,
+	&cmd_reality_check,
 	&cmd_version,
 };
 
@@ -29,7 +30,7 @@ static void print_list(FILE *to)
 		    "Shadowsocks\n\nusage: garenne COMMAND [ARGUMENTS]\n\n",
 		cli_version());
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(to, "  %-12s %s\n", commands[i]->name, commands[i]->brief);
+		fprintf(to, "  %-13s %s\n", commands[i]->name, commands[i]->brief);
 	fprintf(to, "\n\"garenne help COMMAND\" says more about one.\n");
 }
 

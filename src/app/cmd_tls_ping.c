@@ -4,30 +4,28 @@
  * would not be accepted is shown like any other, with the reason.
  */
 #include <errno.h>
-#include <netdb.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "app/cert.h"
 #include "app/cli.h"
+#include "app/knock.h"
 #include "app/opts.h"
 #include "base/addr.h"
 #include "base/err.h"
 
-enum { TIMEOUT_S = 10, NAME_TEXT = 256 };
+enum { TIMEOUT_MS = 10000 };
 
 struct ping {
 	char host[ADDR_NAME_MAX + 1]; /* as typed, without the port */
 	bool host_is_ip;
+	struct addr addr;
 	struct ipport to;
 };
 
@@ -35,53 +33,22 @@ struct ping {
 
 static int parse_target(struct ping *p, const char *text)
 {
-	struct addr a;
-
-	if (addr_parse(&a, span_str(text)) != 0 && addr_set_host(&a, span_str(text), 443) != 0)
+	if (knock_target(&p->addr, text) != 0)
 		return -ERR_MALFORMED;
-	addr_host_text(&a, p->host, sizeof(p->host));
-	p->host_is_ip = a.kind == ADDR_IP;
-	p->to.port = a.port;
-	if (p->host_is_ip)
-		p->to.ip = a.ip;
+	addr_host_text(&p->addr, p->host, sizeof(p->host));
+	p->host_is_ip = p->addr.kind == ADDR_IP;
+	p->to.port = p->addr.port;
 	return 0;
 }
 
 static int resolve(struct ping *p)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list;
-	uint16_t port = p->to.port;
-	int err = getaddrinfo(p->host, NULL, &hints, &list);
+	const char *why = "";
+	int err = knock_resolve(&p->to, &p->addr, &why);
 
-	if (err) {
-		fprintf(stderr, "Failed to resolve IP: %s: %s\n", p->host, gai_strerror(err));
-		return -ERR_RESOLVE;
-	}
-	err = ipport_from_sockaddr(&p->to, list->ai_addr);
-	freeaddrinfo(list);
-	p->to.port = port;
+	if (err)
+		fprintf(stderr, "Failed to resolve IP: %s: %s\n", p->host, why);
 	return err;
-}
-
-static int dial(struct ping *p)
-{
-	struct timeval limit = {.tv_sec = TIMEOUT_S};
-	struct sockaddr_storage to;
-	socklen_t n = ipport_to_sockaddr(&p->to, &to);
-	int fd = socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd == -1)
-		return -1;
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	if (connect(fd, (struct sockaddr *)&to, n) == 0)
-		return fd;
-	if (errno == EINPROGRESS)
-		errno = ETIMEDOUT;
-	n = (socklen_t)errno;
-	close(fd);
-	errno = (int)n;
-	return -1;
 }
 
 /* ---- what ---- */
@@ -197,7 +164,7 @@ static int go_on(int ok, X509_STORE_CTX *sc)
 
 static int shake(SSL_CTX *ctx, struct ping *p, bool named)
 {
-	int fd = dial(p), code = EXIT_FAILED;
+	int fd = knock_dial(&p->to, TIMEOUT_MS), code = EXIT_FAILED;
 	SSL *ssl;
 
 	if (fd == -1) {
@@ -261,7 +228,7 @@ static int run(int argc, char **argv)
 	printf("TLS ping:  %s\n", rest.v[0]);
 	if (ip && ip_parse(&p.to.ip, span_str(ip)) != 0)
 		return cli_usage(&cmd_tls_ping, "-ip: \"%s\" is no address", ip);
-	if (!ip && !p.host_is_ip && resolve(&p) != 0)
+	if (!ip && resolve(&p) != 0)
 		return EXIT_FAILED;
 	return ping(&p);
 }
