@@ -60,13 +60,15 @@ def vless_reverse(net, carrier, targets, pki, fams=FAMS, **freedom):
         ins += visitors(net, f, targets)
         i = carrier.far(f"in{f}", net.VPS[f], CARRIER_PORT[f], pki)
         i["settings"]["clients"] = [{"id": UUID[f], "email": f"bridge{f}@lab",
-                                     "reverse": {"tag": f"portal{f}"}}]
+                                     "reverse": {"tag": f"portal{f}"},
+                                     "flow": carrier.flow or ""}]
         ins.append(i)
         rules.append(configs.rule(f"portal{f}", inboundTag=[
             f"socks{f}", f"doko{f}", f"dokoudp{f}"]))
         o = carrier.near(f"out{f}", net.VPS[f], CARRIER_PORT[f], pki)
         o["settings"] = {"address": net.VPS[f], "port": CARRIER_PORT[f], "id": UUID[f],
-                         "encryption": "none", "reverse": {"tag": f"bridge{f}"}}
+                         "encryption": "none", "reverse": {"tag": f"bridge{f}"},
+                         "flow": carrier.flow or ""}
         o.pop("mux", None)
         outs.append(o)
         brules.append(configs.rule("direct", inboundTag=[f"bridge{f}"]))
@@ -130,8 +132,8 @@ def cell(t, dialect, carrier, portal, bridge):
 
 
 # Carriers beside the default one are for --full, except between two of ours.
-_CLASSIC = ("vless-tls", "vless", "vless-tls-mux", "ss2022-aes128", "ss-aes128")
-_VLESS = ("vless-tls", "vless")
+_CLASSIC = ("vless-tls", "vless", "vless-tls-mux", "vless-vision", "ss2022-aes128", "ss-aes128")
+_VLESS = ("vless-tls", "vless", "vless-vision")
 
 
 def _plan():

@@ -434,8 +434,13 @@ static void a_hello_in_two_reads(void **state)
 
 static void what_is_not_tls(void **state)
 {
-	static const char *const t[] = {"GET / HTTP/1.1\r\n", "SSH-2.0-x\r\n", "\x16\x02\x01\x00\x05\x01",
-					"\x17\x03\x03\x00\x01\x01", "\x16\x03\x01"};
+	static const struct span t[] = {
+		{(const uint8_t *)"GET / HTTP/1.1\r\n", 16},
+		{(const uint8_t *)"SSH-2.0-x\r\n", 11},
+		{(const uint8_t *)"\x16\2\1\0\5\1", 6},
+		{(const uint8_t *)"\x17\3\3\0\1\1", 6},
+		{(const uint8_t *)"\x16\3\1\0\5", 5},
+	};
 	struct vision_filter f;
 
 	(void)state;
@@ -443,11 +448,11 @@ static void what_is_not_tls(void **state)
 		struct node d;
 
 		vision_filter_init(&f);
-		vision_filter_see(&f, span_of(t[i], 6));
+		vision_filter_see(&f, t[i]);
 		assert_false(f.tls || f.tls12plus || f.direct);
 		assert_int_equal(f.left, 7);
 		node_init(&d);
-		node_write(&d, span_str(t[i]));
+		node_write(&d, t[i]);
 	}
 	vision_filter_init(&f);
 	vision_filter_see(&f, span_of(NULL, 0)); /* nothing does not count */
