@@ -59,6 +59,7 @@ FPS   := $(wildcard configs/fingerprints/*.fp)
 OBJ   := $(SRC:src/%.c=$(B)/%.o) $(B)/gen/fingerprints.o
 LIB   := $(B)/libgarenne.a
 UNIT  := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+.SECONDARY: $(UNIT:%=%.o)
 FUZZ  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_RUNS ?= 10000000
 FUZZ_OBJ := $(SRC:src/%.c=build/fuzz/obj/%.o) $(LWIP_CORE:%=build/fuzz/obj/lwip/%.o) \
@@ -119,11 +120,13 @@ endif
 $(B)/app/version.o: $(B)/version.txt
 
 # Tests are built with assertions and against the library alone.
-$(B)/unit/%: tests/unit/%.c $(LIB)
-	@echo "  TEST  $@"
+$(B)/unit/%.o: tests/unit/%.c Makefile
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -Itests/unit $(ALL_LDFLAGS) -MMD -MP -MF $@.d \
-		-o $@ $< $(LIB) $(PKG_LIBS) -lcmocka
+	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -Itests/unit -MMD -MP -c -o $@ $<
+
+$(B)/unit/%: $(B)/unit/%.o $(LIB)
+	@echo "  TEST  $@"
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< $(LIB) $(PKG_LIBS) -lcmocka
 
 # Programs that measure, each for itself: never part of a test.
 $(B)/bench/%: tests/bench/%.c $(LIB)

@@ -230,12 +230,24 @@ static int build_inbounds(struct app *a)
 	return 0;
 }
 
+static void set_name(struct core *c)
+{
+	const char *name = c->conf->control.name;
+
+	if (*name)
+		snprintf(c->node, sizeof(c->node), "%s", name);
+	else if (gethostname(c->node, sizeof(c->node)) != 0)
+		snprintf(c->node, sizeof(c->node), "?");
+	c->node[sizeof(c->node) - 1] = 0;
+}
+
 static int build(struct app *a, const struct conf *c)
 {
 	int err;
 
 	a->conf = c;
 	a->core.conf = c;
+	set_name(&a->core);
 	for (size_t i = 0; i < c->n_env; i++)
 		setenv(c->env[i].name, c->env[i].value, 1);
 	err = build_rules(a);

@@ -10,6 +10,7 @@ static const struct command *const commands[] = {
 	&cmd_status,
 	&cmd_flows,
 	&cmd_why,
+	&cmd_trace,
 	&cmd_convert,
 	&cmd_uuid,
 	&cmd_x25519,

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/tracer.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "net/listen.h"
@@ -31,12 +32,13 @@ struct ctlsock {
 	unsigned n_connections;
 };
 
-/* One question. Lives until its conversation and its survey are over, both. */
+/* One question. Lives until its conversation is over and nobody prepares an answer. */
 struct question {
 	struct ctlsock *owner;
 	struct intake_user on_intake;
 	struct intake intake;
-	bool talking, surveying;
+	struct tracer_user on_trace;
+	bool talking, busy; /* busy: an answer is being prepared */
 	struct garbage garbage;
 };
 
@@ -55,7 +57,7 @@ static void question_over(struct question *q)
 {
 	struct ctlsock *c = q->owner;
 
-	if (q->talking || q->surveying)
+	if (q->talking || q->busy)
 		return;
 	c->n_connections--;
 	if (c->listener)
@@ -91,7 +93,7 @@ static void round_done(struct survey *s)
 {
 	struct question *q = container_of(s, struct round, s)->q;
 
-	q->surveying = false;
+	q->busy = false;
 	if (q->talking)
 		say(q, s->out);
 	else
@@ -135,8 +137,31 @@ static bool round_start(struct question *q, void (*visit)(struct survey *s, stru
 		.done = round_done,
 		.destroy = round_destroy,
 	};
-	q->surveying = true;
+	q->busy = true;
 	survey_start(&r->s);
+	return true;
+}
+
+/* ---- a trace ---- */
+
+static void on_traced(struct tracer_user *u, cJSON *result)
+{
+	struct question *q = container_of(u, struct question, on_trace);
+
+	q->busy = false;
+	if (q->talking)
+		say(q, result);
+	else
+		question_over(q);
+	cJSON_Delete(result);
+}
+
+static bool trace_start(struct question *q, const cJSON *req, const char **fault)
+{
+	q->on_trace.on_traced = on_traced;
+	q->busy = true;
+	*fault = tracer_start(q->owner->view->core, req, &q->on_trace);
+	q->busy = *fault == NULL;
 	return true;
 }
 
@@ -146,6 +171,7 @@ static void ask(struct question *q, const cJSON *req)
 {
 	const char *what = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(req, "do"));
 	const cJSON *id = cJSON_GetObjectItemCaseSensitive(req, "id");
+	const char *fault = NULL;
 	bool ok = true;
 
 	if (what && strcmp(what, "status") == 0)
@@ -154,10 +180,14 @@ static void ask(struct question *q, const cJSON *req)
 		ok = round_start(q, visit_flows, 0);
 	else if (what && strcmp(what, "why") == 0 && cJSON_IsNumber(id) && id->valuedouble >= 1)
 		ok = round_start(q, visit_flows, (uint64_t)id->valuedouble);
+	else if (what && strcmp(what, "trace") == 0)
+		ok = trace_start(q, req, &fault);
 	else
-		say_fault(q, "found no known \"do\", expected status, flows or why with an id");
+		fault = "found no known \"do\", expected status, flows, why with an id, or trace";
 	if (!ok)
-		say_fault(q, "out of memory");
+		fault = "out of memory";
+	if (fault)
+		say_fault(q, fault);
 }
 
 static ssize_t on_decode(struct intake_user *u, struct intake *k, struct span in)
@@ -166,7 +196,7 @@ static ssize_t on_decode(struct intake_user *u, struct intake *k, struct span in
 	const uint8_t *end = in.n ? memchr(in.p, '\n', in.n) : NULL;
 	cJSON *req;
 
-	if (q->surveying)
+	if (q->busy)
 		return 0;
 	if (!end)
 		return k->eof ? -ERR_EOF : 0;

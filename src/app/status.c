@@ -1,6 +1,5 @@
 #include "app/status.h"
 
-#include <string.h>
 #include <unistd.h>
 
 #include "app/cli.h"
@@ -8,18 +7,6 @@
 #include "flow/flowinfo.h"
 #include "flow/tally.h"
 #include "route/observe.h"
-
-enum { NODE_NAME = 256 };
-
-static const char *node_name(const struct core *c, char *buf, size_t cap)
-{
-	if (*c->conf->control.name)
-		return c->conf->control.name;
-	if (gethostname(buf, cap) != 0)
-		return "?";
-	buf[cap - 1] = 0;
-	return buf;
-}
 
 static void add_inbounds(const struct status_view *v, cJSON *list)
 {
@@ -36,10 +23,9 @@ static void add_inbounds(const struct status_view *v, cJSON *list)
 
 void status_begin(const struct status_view *v, cJSON *out)
 {
-	char name[NODE_NAME];
 	cJSON *list;
 
-	cJSON_AddStringToObject(out, "node", node_name(v->core, name, sizeof(name)));
+	cJSON_AddStringToObject(out, "node", v->core->node);
 	cJSON_AddStringToObject(out, "version", cli_version());
 	cJSON_AddNumberToObject(out, "pid", getpid());
 	cJSON_AddNumberToObject(out, "up_ms",

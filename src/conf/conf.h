@@ -59,6 +59,7 @@ struct conf_control {
 	bool off;
 	const char *socket; /* "": one by the process' number in the usual folder */
 	const char *name;   /* of this node, for people; "": the host's */
+	bool remote_trace;  /* users of our inbounds may trace through us */
 };
 
 struct conf_arena;

@@ -301,6 +301,7 @@ void section_control(const struct jnode *n, struct conf_control *out)
 	static const struct key keys[] = {
 		KNOWN("socket"),
 		KNOWN("name"),
+		KNOWN("remoteTrace"),
 		KEYS_END,
 	};
 	struct jnode s;
@@ -309,6 +310,7 @@ void section_control(const struct jnode *n, struct conf_control *out)
 	if (!jnode_object(n, keys))
 		return;
 	out->name = jnode_str(n, "name", "");
+	out->remote_trace = jnode_bool(n, "remoteTrace", false);
 	if (strlen(out->name) > NODE_NAME_MAX)
 		jnode_error(n, "name is longer than %d characters", NODE_NAME_MAX);
 	if (!jnode_get(n, "socket", &s))

@@ -44,6 +44,7 @@ struct sniff_exclusion {
 
 struct core {
 	const struct conf *conf;
+	char node[64]; /* our name, for people */
 	struct worker workers[CORE_LOOPS_MAX];
 	unsigned n_workers;
 	struct router *router;

@@ -8,6 +8,7 @@
 #include "flow/ferry.h"
 #include "flow/flowlog.h"
 #include "flow/sniffer.h"
+#include "flow/trace.h"
 #include "net/resolve.h"
 #include "net/stream_xpipe.h"
 #include "proto/muxcool.h"
@@ -32,6 +33,7 @@ struct lookup {
 static void refuse(struct flow *f, int err, const char *why)
 {
 	flowlog_rejected(f, why);
+	trace_say(f, "refused: %s", why);
 	log_line(LOG_INFO, f->id, "dispatch", "%s", why);
 	flow_failed(f, err, why);
 }
@@ -42,6 +44,7 @@ static void open_now(struct flow *f)
 {
 	f->state = FLOW_OPENING;
 	flowlog_accepted(f);
+	trace_route(f);
 	f->out->ops->open(f->out, f);
 }
 
@@ -85,9 +88,9 @@ static bool bring_inbound(struct flow *f, struct loop *home)
 	if (f->taker)
 		return take_by_pipe(f);
 	if (f->in && stream_move(f->in, home) != 0)
-		f->in = ferry_stream(f->in, home);
+		f->in = ferry_stream(f->in, home, &f->hook);
 	if (f->in_dgram)
-		f->in_dgram = ferry_dgram(f->in_dgram, home);
+		f->in_dgram = ferry_dgram(f->in_dgram, home, &f->hook);
 	return f->in || f->in_dgram;
 }
 

@@ -63,7 +63,7 @@ static void flow_end(struct flow *f, int err, bool in_side, const char *why)
 	defer_cancel(&f->start);
 	bufq_clear(&f->early);
 	if (f->hook && f->hook->ended)
-		f->hook->ended(f->hook, f);
+		f->hook->ended(f->hook, f->loop);
 	list_del(&f->all);
 	w->n_flows--;
 	f->garbage.destroy = flow_destroy;
@@ -73,7 +73,7 @@ static void flow_end(struct flow *f, int err, bool in_side, const char *why)
 static void give_verdict(struct flow *f, int err)
 {
 	if (f->hook && f->hook->verdict)
-		f->hook->verdict(f->hook, f, err);
+		f->hook->verdict(f->hook, &f->in, err);
 }
 
 static void on_relay_end(struct relay_user *u, struct relay *r, int err, bool a_side,

@@ -45,13 +45,18 @@ enum flow_origin {
 	FLOW_FROM_REVERSE,   /* VLESS reverse */
 };
 
-/* The inbound's ear: told once whether the far side answered, before bytes move. */
+/* The inbound's ear. Called where the inbound's side lives, also when the flow goes on in another
+ * loop and the side could not move with it (ferry.h): the flow itself is out of reach here. */
 struct flow_hook {
-	/* @err 0 or -ERR_*. May write an answer to f->in; must not close it. After a failure it may
-	 * take f->in away (then NULL), to end the connection in its own way. */
-	void (*verdict)(struct flow_hook *h, struct flow *f, int err);
-	/* The flow is over and f->in closed; @h may be freed. Optional. */
-	void (*ended)(struct flow_hook *h, struct flow *f);
+	/* Told once, before bytes move, whether the far side answered: @err 0 or -ERR_*. May write an
+	 * answer to *@in (NULL for UDP); must not close it. After a failure it may take it away (then
+	 * NULL), to end the connection in its own way. */
+	void (*verdict)(struct flow_hook *h, struct stream **in, int err);
+	/* The flow is over and its inbound side closed; @h may be freed. Optional. */
+	void (*ended)(struct flow_hook *h, struct loop *l);
+	/* Of a flow with @traced: what was decided or tried on the way, here or further on; before the
+	 * verdict. Optional. */
+	void (*line)(struct flow_hook *h, struct stream *in, const char *text);
 };
 
 /* Instead of an inbound: somebody who wants the outbound's stream for itself, as a bridge its
@@ -90,6 +95,7 @@ struct flow {
 	bool in_half_close;	/* the client understands half-close, as far as f->in can carry it */
 	struct flow_hook *hook; /* NULL: none */
 	struct flow_taker *taker; /* then there is neither in nor in_dgram */
+	bool traced;		/* the hook wants to hear each step */
 	bool registers;		/* a carrier of VLESS reverse, not a visitor */
 	const struct outbound *came_by; /* its carrier was opened by this outbound; NULL: none */
 

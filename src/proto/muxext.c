@@ -9,6 +9,8 @@ enum record {
 	RECORD_FIN = 3,
 	RECORD_OPENED = 4,
 	RECORD_REFUSED = 5,
+	RECORD_TRACE = 6,
+	RECORD_LINE = 7,
 };
 
 /* One record's value; false when it is too short for its type. */
@@ -35,6 +37,13 @@ static bool read_record(struct muxext *e, uint8_t type, struct span value)
 	case RECORD_REFUSED:
 		e->has |= MUXEXT_REFUSED;
 		e->refusal = rd_u8(&r);
+		break;
+	case RECORD_TRACE:
+		e->has |= MUXEXT_TRACE;
+		break;
+	case RECORD_LINE:
+		e->has |= MUXEXT_LINE;
+		e->line = span_of(value.p, value.n < MUXEXT_LINE_MAX ? value.n : MUXEXT_LINE_MAX);
 		break;
 	default:
 		break;
@@ -98,9 +107,17 @@ int muxext_encode(struct wr *out, uint16_t id, const struct muxext *in)
 		write_record(out, RECORD_REFUSED, 1);
 		wr_u8(out, in->refusal);
 	}
+	if (in->has & MUXEXT_TRACE)
+		write_record(out, RECORD_TRACE, 0);
+	if (in->has & MUXEXT_LINE) {
+		if (in->line.n > MUXEXT_LINE_MAX)
+			return -ERR_LIMIT;
+		write_record(out, RECORD_LINE, (unsigned)in->line.n);
+		wr_bytes(out, in->line.p, in->line.n);
+	}
 	if (out->bad)
 		return -ERR_LIMIT;
-	len_at[0] = 0;
+	len_at[0] = (uint8_t)((out->n - start) >> 8);
 	len_at[1] = (uint8_t)(out->n - start);
 	return 0;
 }

@@ -15,6 +15,8 @@
  *     4 OPENED   -    the target is connected
  *     5 REFUSED  u8 why: 1 refused, 2 unreachable, 3 timeout, 4 blocked, 5 name has no
  *                address, 6 anything else
+ *     6 TRACE    -    tell each step of the session that I open next, which has this id
+ *     7 LINE     text of one step, up to 240 bytes of UTF-8
  *
  * A value may be longer than shown: the surplus belongs to a later version and is
  * skipped. Of a type that occurs twice in one frame the last one counts. Another
@@ -30,7 +32,8 @@ struct muxcool_frame;
 enum {
 	MUXEXT_MARK = 0x47,
 	MUXEXT_VERSION = 1,
-	MUXEXT_FRAME_MAX = 2 + 4 + 2 + (2 + 8) + (2 + 4) + 2 + 2 + (2 + 1),
+	MUXEXT_LINE_MAX = 240,
+	MUXEXT_FRAME_MAX = 2 + 4 + 2 + (2 + 8) + (2 + 4) + 2 + 2 + (2 + 1) + 2 + (2 + MUXEXT_LINE_MAX),
 };
 
 /* Bits of muxext.has. */
@@ -40,6 +43,8 @@ enum {
 	MUXEXT_FIN = 1 << 2,
 	MUXEXT_OPENED = 1 << 3,
 	MUXEXT_REFUSED = 1 << 4,
+	MUXEXT_TRACE = 1 << 5,
+	MUXEXT_LINE = 1 << 6,
 };
 
 enum muxext_refusal {
@@ -57,6 +62,7 @@ struct muxext {
 	uint32_t window;       /* HELLO: bytes that may be sent at first */
 	uint32_t credit;       /* WINDOW: bytes to add */
 	uint8_t refusal;       /* REFUSED; values beyond muxext_refusal mean MUXEXT_OTHER */
+	struct span line;      /* LINE; borrowed from the frame */
 };
 
 /** The extension in a decoded frame. 0; -ERR_UNSUPPORTED: not ours, ignore the frame as a stock

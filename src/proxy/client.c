@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "flow/trace.h"
 
 /* Longer answers than this are none: the largest is the head of an HTTP proxy. */
 enum { ANSWER_LIMIT = 65536 };
@@ -62,6 +63,7 @@ static void on_failed(struct intake_user *u, struct intake *k, int err)
 static void on_dialed(struct dial_user *u, struct stream *s, int err, const char *why)
 {
 	struct client *c = container_of(u, struct client, on_dialed);
+	char text[ADDR_TEXT_MAX];
 	struct core *core = c->f->core;
 	struct intake_terms terms = {
 		.limit = ANSWER_LIMIT,
@@ -69,6 +71,8 @@ static void on_dialed(struct dial_user *u, struct stream *s, int err, const char
 	};
 
 	c->dial = NULL;
+	trace_say(c->f, "server %s: %s", addr_text(c->server, text, sizeof(text)),
+		  s ? "connected, handshake done" : why ? why : err_name(err));
 	if (!s) {
 		flow_failed(retire(c), err, why);
 		return;
@@ -90,6 +94,7 @@ void client_start(struct client *c, const struct client_ops *ops, struct dialer 
 {
 	c->ops = ops;
 	c->f = f;
+	c->server = server;
 	c->on_dialed.on_dialed = on_dialed;
 	c->on_intake = (struct intake_user){on_decode, on_done, on_failed};
 	c->opening.cancel = on_cancel;

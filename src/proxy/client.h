@@ -29,6 +29,7 @@ struct client_ops {
 struct client {
 	const struct client_ops *ops;
 	struct flow *f;
+	const struct addr *server;
 	struct dial *dial;
 	struct dial_user on_dialed;
 	struct intake intake;

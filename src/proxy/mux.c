@@ -367,6 +367,11 @@ static struct mux_session *open_session(struct mux *m, const struct mux_request 
 		mux_session_drop(s);
 		return NULL;
 	}
+	if (req->trace && m->peer_ours) {
+		struct muxext trace = {.has = MUXEXT_TRACE};
+
+		mux_tx_ext(m, id, &trace); /* control goes first: before the session's own frame */
+	}
 	/* The one session of XUDP begins with its first datagram. */
 	if (!m->conf.xudp_single)
 		mux_tx_ask(s);

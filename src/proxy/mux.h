@@ -44,6 +44,7 @@ struct mux_request {
 	struct addr target;
 	struct ipport source, local; /* family 0: not known, not sent */
 	uint8_t source_net;	     /* CONF_*: of the connection that source belongs to */
+	bool trace; /* each step at the far side is wanted; only our own programs tell */
 };
 
 enum { MUX_CHECK_MS = 1500 };
@@ -80,11 +81,15 @@ struct dgram *mux_open_dgram(struct mux *m, const struct mux_request *req);
 struct mux_verdict {
 	/* @err 0 or -ERR_*, once. */
 	void (*on_verdict)(struct mux_verdict *v, int err);
+	/* Of a traced session, before that; the text is foreign and valid during the call. */
+	void (*on_line)(struct mux_verdict *v, struct span text);
 };
 /** Client: asks to be told. False: this peer cannot tell. @v NULL takes it back. */
 bool mux_ask_verdict(struct stream *session, struct mux_verdict *v);
 /** Server: tells the client whether the target answered; nothing to peers that do not ask. */
 void mux_give_verdict(struct stream *session, int err);
+/** Server: one step of a traced session; longer texts are cut. */
+void mux_give_line(struct stream *session, const char *text);
 
 /**
  * The way to the peer may be gone, as after a change of the network: probes at once, and the

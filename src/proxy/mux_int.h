@@ -88,6 +88,7 @@ struct mux {
 	struct bufq in;
 	struct mux_session *rx_session; /* payload under way goes there; NULL: nowhere */
 	size_t rx_left;
+	uint16_t traced_id; /* the session with this id will be traced; 0: none */
 	struct mux_session *rx_waits_for; /* the reader that the carrier waits for */
 
 	/* out */

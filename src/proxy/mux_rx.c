@@ -131,6 +131,8 @@ static struct mux_session *accept_session(struct mux *m, const struct muxcool_fr
 	if (s) /* a peer that reuses a live id has forgotten the old one */
 		reset_session(s, -ERR_RESET);
 	request_from_frame(&req, f);
+	req.trace = m->traced_id && m->traced_id == f->id;
+	m->traced_id = 0;
 	s = mux_session_new(m, f->id, &req);
 	if (!s) {
 		mux_tx_end(m, f->id, true);
@@ -182,8 +184,12 @@ static void extension(struct mux *m, const struct muxcool_frame *f)
 		return;
 	if (x.has & MUXEXT_HELLO)
 		hello(m, f->id, x.window);
+	if (!s && x.has & MUXEXT_TRACE)
+		m->traced_id = f->id;
 	if (!s || s->is_dgram || s->dead)
 		return;
+	if ((x.has & MUXEXT_LINE) && s->verdict && s->verdict->on_line)
+		s->verdict->on_line(s->verdict, x.line);
 	if (x.has & MUXEXT_WINDOW) {
 		s->allowed += x.credit;
 		mux_tx_ask(s);

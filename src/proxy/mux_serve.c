@@ -23,11 +23,17 @@ struct session_hook {
 	struct garbage garbage;
 };
 
-static void hook_verdict(struct flow_hook *h, struct flow *f, int err)
+static void hook_verdict(struct flow_hook *h, struct stream **in, int err)
 {
 	(void)h;
-	if (f->in)
-		mux_give_verdict(f->in, err);
+	if (*in)
+		mux_give_verdict(*in, err);
+}
+
+static void hook_line(struct flow_hook *h, struct stream *in, const char *text)
+{
+	(void)h;
+	mux_give_line(in, text);
 }
 
 static void hook_destroy(struct garbage *g)
@@ -35,12 +41,19 @@ static void hook_destroy(struct garbage *g)
 	free(container_of(g, struct session_hook, garbage));
 }
 
-static void hook_ended(struct flow_hook *h, struct flow *f)
+static void hook_ended(struct flow_hook *h, struct loop *l)
 {
 	struct session_hook *s = container_of(h, struct session_hook, hook);
 
 	s->garbage.destroy = hook_destroy;
-	loop_free_later(f->loop, &s->garbage);
+	loop_free_later(l, &s->garbage);
+}
+
+/* Rules and addresses are not for everybody who may use this server; whoever we dialled knows
+ * enough of us. */
+static bool may_trace(const struct mux_serve_conf *c)
+{
+	return c->origin != FLOW_FROM_SERVER || c->core->conf->control.remote_trace;
 }
 
 static void on_session(struct mux_user *u, struct mux *m, const struct mux_request *req,
@@ -59,8 +72,9 @@ static void on_session(struct mux_user *u, struct mux *m, const struct mux_reque
 	if (f && s) {
 		hook = calloc(1, sizeof(*hook));
 		if (hook) {
-			hook->hook = (struct flow_hook){hook_verdict, hook_ended};
+			hook->hook = (struct flow_hook){hook_verdict, hook_ended, hook_line};
 			f->hook = &hook->hook;
+			f->traced = req->trace && may_trace(c);
 		}
 	}
 	if (!f) {

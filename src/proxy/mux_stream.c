@@ -152,3 +152,18 @@ void mux_give_verdict(struct stream *st, int err)
 		x.refusal = (uint8_t)muxext_refusal_from_err(err);
 	mux_tx_ext(s->m, s->id, &x);
 }
+
+void mux_give_line(struct stream *st, const char *text)
+{
+	struct mux_session *s;
+	struct muxext x = {.has = MUXEXT_LINE, .line = span_str(text)};
+
+	if (st->ops != &session_ops)
+		return;
+	s = of(st);
+	if (s->dead || !s->m->peer_ours)
+		return;
+	if (x.line.n > MUXEXT_LINE_MAX)
+		x.line.n = MUXEXT_LINE_MAX;
+	mux_tx_ext(s->m, s->id, &x);
+}

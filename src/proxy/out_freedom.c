@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "flow/dialer.h"
+#include "flow/trace.h"
 #include "flow/via.h"
 #include "net/stream_tcp.h"
 #include "proto/proxyproto.h"
@@ -153,12 +154,29 @@ static void connected(struct out_freedom *o, struct flow *f, struct stream *s,
 	flow_connected(f, s, true);
 }
 
+/* What the server will see, or what it said. */
+static void trace_result(struct flow *f, const struct connect_result *res)
+{
+	char remote[64], local[64];
+
+	if (res->stream)
+		trace_say(f, "connected to %s in %llu ms; it sees %s",
+			  ipport_text(&res->remote, remote, sizeof(remote)),
+			  (unsigned long long)(loop_now(f->loop) - f->started_ms),
+			  ipport_text(&res->local, local, sizeof(local)));
+	else if (res->err == -ERR_BLOCKED)
+		trace_say(f, "forbidden by the final rules of freedom");
+	else
+		trace_say(f, "%s", res->why ? res->why : err_name(res->err));
+}
+
 static void on_connect(struct connect_user *u, struct connect *c, const struct connect_result *res)
 {
 	struct opening *k = container_of(u, struct opening, on_connect);
 	struct flow *f = retire(k);
 
 	(void)c;
+	trace_result(f, res);
 	if (res->err == -ERR_BLOCKED) {
 		swallow_flow(f, k->delay_s, "forbidden by the final rules of freedom");
 	} else if (!res->stream) {

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "flow/trace.h"
 #include "proxy/portal_int.h"
 
 enum {
@@ -92,6 +93,11 @@ static void on_verdict(struct mux_verdict *mv, int err)
 	}
 }
 
+static void on_line(struct mux_verdict *mv, struct span text)
+{
+	trace_pass(container_of(mv, struct visitor, verdict)->f, text);
+}
+
 static void place(struct portal *p, struct flow *f, unsigned moves);
 
 /* To another carrier, or to wait for one: nothing of the flow has been sent yet. */
@@ -147,6 +153,9 @@ static void open_tcp(struct portal *p, struct portal_carrier *c, struct flow *f,
 		flow_failed(f, -ERR_LIMIT, "unable to find an available mux client");
 		return;
 	}
+	trace_say(f, "by the carrier of bridge %s, rtt %u ms%s", c->from, mux_rtt_ms(c->mux),
+		  mux_peer_is_ours(c->mux) ? "" :
+					     "; stock: it cannot say whether the target answers");
 	if (!f->hook || !mux_peer_is_ours(c->mux)) {
 		flow_connected(f, s, true);
 		return;
@@ -158,7 +167,7 @@ static void open_tcp(struct portal *p, struct portal_carrier *c, struct flow *f,
 	}
 	v->session = s;
 	v->moves = moves;
-	v->verdict.on_verdict = on_verdict;
+	v->verdict = (struct mux_verdict){on_verdict, on_line};
 	mux_ask_verdict(s, &v->verdict);
 }
 
@@ -168,7 +177,8 @@ static void open_on(struct portal *p, struct portal_carrier *c, struct flow *f, 
 				  .target = f->target,
 				  .source = f->source,
 				  .local = f->local,
-				  .source_net = f->net};
+				  .source_net = f->net,
+				  .trace = f->traced};
 
 	if (f->net == CONF_TCP) {
 		open_tcp(p, c, f, &req, moves);
@@ -183,7 +193,7 @@ static void open_on(struct portal *p, struct portal_carrier *c, struct flow *f, 
 	portal_carrier_used(c);
 }
 
-static void say_why_empty(struct portal *p, const struct flow *f)
+static void say_why_empty(struct portal *p, struct flow *f)
 {
 	static const char *const lead = "failed to process reverse connection > empty worker list";
 	unsigned long long s = (loop_now(p->o.home) - p->since_ms) / 1000;
@@ -194,6 +204,11 @@ static void say_why_empty(struct portal *p, const struct flow *f)
 		snprintf(stray, sizeof(stray),
 			 "; %u connections asked for '%s' instead, is the domain spelt alike?",
 			 p->strays, p->stray);
+	if (p->state == PORTAL_NEVER)
+		trace_say(f, "no bridge has ever connected to portal '%s'%s", p->o.tag, stray);
+	else
+		trace_say(f, "no bridge: the last one, %s, was lost %llu s ago (%s)%s", p->last_from,
+			  s, p->last_error, stray);
 	if (p->state == PORTAL_NEVER)
 		log_line(p->told ? LOG_INFO : LOG_WARN, f->id, "portal",
 			 "%s: no bridge for '%s' has ever connected to portal '%s'%s", lead, what,

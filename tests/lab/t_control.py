@@ -105,3 +105,22 @@ def leftovers(t):
     if code != 1 or "No such file" not in out:
         raise LabError(f"status without a program: {code}, {out!r}")
     s.wait_up()
+
+
+@test("control/trace")
+def trace(t):
+    """Through portal and bridge, step by step; a closed port is seen as such."""
+    s = stage(t)
+    sock = os.path.join(t.dir, "hub.sock")
+    code, out = ask(s, "trace", "--in", "incoming", "--socket", sock, "127.0.0.1:8081")
+    for want in (r"hub: tcp:127\.0\.0\.1:8081 from inbound incoming -> \[portal\] \(portal\), "
+                 r"rule \d+ \(portal\.json:\d+\)",
+                 r"hub: by the carrier of bridge 127\.0\.0\.1:\d+",
+                 r"home: tcp:127\.0\.0\.1:8081 from inbound bridge -> \[direct\] \(freedom\)",
+                 r"home: connected to 127\.0\.0\.1:8081 in \d+ ms; it sees 127\.0\.0\.1:\d+",
+                 r"it works: \d+ ms"):
+        if code != 0 or not re.search(want, out):
+            raise LabError(f"trace: {code}, no /{want}/ in {out}")
+    code, out = ask(s, "trace", "--in", "incoming", "--socket", sock, "127.0.0.1:1")
+    if code != 1 or not re.search(r"home: .*connection refused", out):
+        raise LabError(f"trace of a closed port: {code}, {out}")

@@ -14,18 +14,18 @@ struct guest {
 	size_t got_n;
 };
 
-static inline void guest_verdict(struct flow_hook *h, struct flow *f, int err)
+static inline void guest_verdict(struct flow_hook *h, struct stream **in, int err)
 {
 	struct guest *g = container_of(h, struct guest, hook);
 
-	(void)f;
+	(void)in;
 	g->verdict = err;
 	g->verdicts++;
 }
 
-static inline void guest_ended(struct flow_hook *h, struct flow *f)
+static inline void guest_ended(struct flow_hook *h, struct loop *l)
 {
-	(void)f;
+	(void)l;
 	container_of(h, struct guest, hook)->ended++;
 }
 
@@ -54,7 +54,7 @@ static inline struct flow *guest_visit(struct rig *r, struct guest *g, unsigned 
 	struct flow *f = flow_new(&r->core, r->l, net);
 
 	memset(g, 0, sizeof(*g));
-	g->hook = (struct flow_hook){guest_verdict, guest_ended};
+	g->hook = (struct flow_hook){.verdict = guest_verdict, .ended = guest_ended};
 	g->fd = -1;
 	f->hook = &g->hook;
 	f->source = r->info.source;

@@ -27,7 +27,8 @@ static void every_record(void **state)
 	static const char wire[] = "001d 0102 02 00 47 01 01 08 00000005 00040000 02 04 00010000"
 				   "03 00 04 00 05 01 03";
 	const struct muxext all = {
-		.has = MUXEXT_HELLO | MUXEXT_WINDOW | MUXEXT_FIN | MUXEXT_OPENED | MUXEXT_REFUSED,
+		.has = MUXEXT_HELLO | MUXEXT_WINDOW | MUXEXT_FIN | MUXEXT_OPENED |
+		       MUXEXT_REFUSED,
 		.capabilities = 5,
 		.window = 0x40000,
 		.credit = 0x10000,
@@ -39,7 +40,6 @@ static void every_record(void **state)
 
 	(void)state;
 	assert_int_equal(muxext_encode(&w, 0x0102, &all), 0);
-	assert_int_equal(w.n, MUXEXT_FRAME_MAX);
 	assert_bytes(w, wire);
 	assert_int_equal(decode(&e, wire), 0);
 	assert_int_equal(e.has, all.has);
@@ -47,10 +47,32 @@ static void every_record(void **state)
 	assert_int_equal(e.window, 0x40000);
 	assert_int_equal(e.credit, 0x10000);
 	assert_int_equal(e.refusal, MUXEXT_TIMEOUT);
-	for (size_t n = 0; n < MUXEXT_FRAME_MAX; n++) {
+	for (size_t n = 0, whole = w.n; n < whole; n++) {
 		w = wr_of(b, n);
 		assert_int_equal(muxext_encode(&w, 1, &all), -ERR_LIMIT);
 	}
+}
+
+static void traces(void **state)
+{
+	uint8_t b[MUXEXT_FRAME_MAX], text[MUXEXT_LINE_MAX + 1];
+	struct muxext e, x = {.has = MUXEXT_TRACE | MUXEXT_LINE, .line = span_str("hub: x")};
+	struct wr w = wr_of(b, sizeof(b));
+
+	(void)state;
+	assert_int_equal(muxext_encode(&w, 7, &x), 0);
+	assert_bytes(w, "0010 0007 02 00 47 01 06 00 07 06 6875623a2078");
+	assert_int_equal(decode(&e, "0010 0007 02 00 47 01 06 00 07 06 6875623a2078"), 0);
+	assert_int_equal(e.has, x.has);
+	assert_int_equal(e.line.n, x.line.n);
+	memset(text, 'x', sizeof(text));
+	w = wr_of(b, sizeof(b));
+	x.line = span_of(text, MUXEXT_LINE_MAX);
+	assert_int_equal(muxext_encode(&w, 7, &x), 0);
+	assert_int_equal(b[0] << 8 | b[1], 10 + MUXEXT_LINE_MAX);
+	w = wr_of(b, sizeof(b));
+	x.line = span_of(text, sizeof(text));
+	assert_int_equal(muxext_encode(&w, 7, &x), -ERR_LIMIT);
 }
 
 static void single_records(void **state)
@@ -139,7 +161,8 @@ static void refusals_and_codes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_record),		 cmocka_unit_test(single_records),
+		cmocka_unit_test(every_record),
+		cmocka_unit_test(traces),		 cmocka_unit_test(single_records),
 		cmocka_unit_test(the_future_is_skipped), cmocka_unit_test(not_ours),
 		cmocka_unit_test(cut_records),		 cmocka_unit_test(refusals_and_codes),
 	};

@@ -59,11 +59,11 @@ static void on_end(struct mux_user *u, struct mux *m, int err, const char *why)
 	f->ended = true;
 }
 
-static void on_verdict(struct flow_hook *h, struct flow *f, int err)
+static void on_verdict(struct flow_hook *h, struct stream **in, int err)
 {
 	struct guest *g = container_of(h, struct guest, hook);
 
-	(void)f;
+	(void)in;
 	g->verdicts++;
 	g->err = err;
 }
