@@ -130,9 +130,10 @@ static bool below_tls13(const struct conf_tls *t)
 static void check_client_tls(struct load *ld, const struct conf_outbound *out)
 {
 	if (out->proto == CONF_OUT_VLESS && out->vless.user.flow != CONF_FLOW_NONE &&
-	    !out->stream.tls)
+	    out->stream.security == CONF_SEC_NONE)
 		check_error(ld, &out->at,
-			    "flow is xtls-rprx-vision, which needs \"security\": \"tls\"");
+			    "flow is xtls-rprx-vision, which needs \"security\": \"tls\" or "
+			    "\"reality\"");
 	else if (out->proto == CONF_OUT_VLESS && out->vless.user.flow != CONF_FLOW_NONE &&
 		 below_tls13(out->stream.tls))
 		check_error(ld, &out->stream.tls->at,

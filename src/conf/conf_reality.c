@@ -1,4 +1,5 @@
-/* realitySettings, the server's half. */
+/* realitySettings: the server's half, then the client's. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,8 +59,7 @@ static void seed_parse(const struct jnode *obj, struct conf_reality_server *out)
 	uint8_t *seed;
 	struct jnode n;
 
-	if (!jnode_get(obj, "mldsa65Seed", &n) ||
-	    (cJSON_IsString(n.v) && n.v->valuestring[0] == 0))
+	if (!jnode_get(obj, "mldsa65Seed", &n) || (cJSON_IsString(n.v) && n.v->valuestring[0] == 0))
 		return;
 	seed = conf_arena_array(n.ld->arena, CONF_REALITY_KEY_LEN, 1);
 	if (!seed || !key_parse(&n, "mldsa65Seed", seed))
@@ -79,15 +79,15 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static void short_id_parse(const struct jnode *n, uint8_t out[CONF_REALITY_SHORT_ID_LEN])
+static void short_id_parse(const struct jnode *n, const char *name,
+			   uint8_t out[CONF_REALITY_SHORT_ID_LEN])
 {
 	const char *text = jnode_text(n, "");
 	size_t len = strlen(text);
 
 	if (len > 2 * CONF_REALITY_SHORT_ID_LEN) {
-		jnode_error(n, "too long \"shortIds[%d]\": %.40s, expected at most 16 hexadecimal "
-			       "digits",
-			    n->index, text);
+		jnode_error(n, "too long \"%s\": %.40s, expected at most 16 hexadecimal digits",
+			    name, text);
 		return;
 	}
 	for (size_t i = 0; i < len; i++) {
@@ -95,9 +95,9 @@ static void short_id_parse(const struct jnode *n, uint8_t out[CONF_REALITY_SHORT
 
 		if (v < 0 || len % 2) {
 			jnode_error(n,
-				    "invalid \"shortIds[%d]\": %.40s, expected an even number of "
-				    "hexadecimal digits",
-				    n->index, text);
+				    "invalid \"%s\": %.40s, expected an even number of hexadecimal "
+				    "digits",
+				    name, text);
 			return;
 		}
 		out[i / 2] = (uint8_t)(out[i / 2] << 4 | v);
@@ -121,7 +121,13 @@ static void short_ids_parse(const struct jnode *obj, struct conf_reality_server 
 		out->n_short_ids = 0;
 		return;
 	}
-	jnode_each(it, &list) short_id_parse(&it, v[i++]);
+	jnode_each(it, &list)
+	{
+		char name[32];
+
+		snprintf(name, sizeof(name), "shortIds[%zu]", i);
+		short_id_parse(&it, name, v[i++]);
+	}
 	out->short_ids = (const uint8_t(*)[CONF_REALITY_SHORT_ID_LEN])v;
 }
 
@@ -226,8 +232,7 @@ static void xver_parse(const struct jnode *obj, struct conf_reality_server *out)
 	    n.v->valuedouble == (double)(int)n.v->valuedouble)
 		out->xver = (uint8_t)n.v->valuedouble;
 	else
-		jnode_error(&n,
-			    "invalid PROXY protocol version, \"xver\" only accepts 0, 1, 2");
+		jnode_error(&n, "invalid PROXY protocol version, \"xver\" only accepts 0, 1, 2");
 }
 
 static const struct key server_keys[] = {
@@ -282,5 +287,176 @@ const struct conf_reality_server *conf_parse_reality_server(const struct jnode *
 	seed_parse(&n, out);
 	rate_parse(&n, "limitFallbackUpload", &out->up);
 	rate_parse(&n, "limitFallbackDownload", &out->down);
+	return out;
+}
+
+/* ---- the client's half ---- */
+
+static void public_key_parse(const struct jnode *obj, struct conf_reality_client *out)
+{
+	struct jnode n;
+
+	if (!jnode_get2(obj, "password", "publicKey", &n) ||
+	    (cJSON_IsString(n.v) && n.v->valuestring[0] == 0))
+		jnode_error(&n, "empty \"password\": expected the server's public key");
+	else
+		key_parse(&n, "password", out->key);
+}
+
+static void mldsa_key_parse(const struct jnode *obj, struct conf_reality_client *out)
+{
+	uint8_t *key;
+	struct jnode n;
+
+	if (!jnode_get(obj, "mldsa65Verify", &n) ||
+	    (cJSON_IsString(n.v) && n.v->valuestring[0] == 0))
+		return;
+	key = conf_arena_array(n.ld->arena, CONF_REALITY_MLDSA_LEN, 1);
+	if (key && base64_decode(key, CONF_REALITY_MLDSA_LEN, span_str(jnode_text(&n, "")),
+				 BASE64_URL | BASE64_RAW, NULL) != CONF_REALITY_MLDSA_LEN)
+		jnode_error(&n, "invalid \"mldsa65Verify\": expected 2603 characters of base64url "
+				"without padding (1952 bytes)");
+	out->mldsa_key = key;
+}
+
+enum { SPIDER_PADDING_MAX = 4096 };
+
+static int32_t spider_number(const char *text, char **end)
+{
+	long v = strtol(text, end, 10);
+
+	return v < 0 ? 0 : v > SPIDER_PADDING_MAX ? SPIDER_PADDING_MAX : (int32_t)v;
+}
+
+/* One "n" or "lo-hi" of the query; what is no number counts as 0, as in Xray. */
+static struct conf_range spider_range(const char *text)
+{
+	struct conf_range r = {0, 0};
+	char *end;
+
+	r.from = spider_number(text, &end);
+	r.to = *end == '-' ? spider_number(end + 1, &end) : r.from;
+	if (r.to < r.from)
+		r.to = r.from;
+	return r;
+}
+
+/* The path, without those parts of its query that are for us: p, c, t, i, r. */
+static void spider_parse(const struct jnode *obj, struct conf_reality_client *out)
+{
+	const char *text = jnode_str(obj, "spiderX", ""), *query, *at, *end;
+	size_t n = strlen(text);
+	struct jnode node;
+	char *path;
+
+	out->spider.path = "/";
+	if (n == 0)
+		return;
+	path = conf_arena_array(obj->ld->arena, n + 1, 1);
+	if (*text != '/' || strpbrk(text, " \r\n\t")) {
+		jnode_get(obj, "spiderX", &node);
+		jnode_error(&node, "invalid \"spiderX\": %.60s, expected a path that begins with /",
+			    text);
+		return;
+	}
+	if (!path)
+		return;
+	out->spider.path = path;
+	query = strchr(text, '?');
+	n = query ? (size_t)(query - text) : n;
+	memcpy(path, text, n);
+	for (at = query ? query + 1 : ""; *at; at = *end ? end + 1 : end) {
+		end = at + strcspn(at, "&");
+		if (at[0] && at[1] == '=' && strchr("pctir", at[0])) {
+			if (at[0] == 'p')
+				out->spider.padding = spider_range(at + 2);
+			continue;
+		}
+		path[n] = n == (size_t)(query - text) ? '?' : '&';
+		memcpy(path + n + 1, at, (size_t)(end - at));
+		n += 1 + (size_t)(end - at);
+	}
+}
+
+static void client_version_parse(const struct jnode *obj, struct conf_reality_client *out)
+{
+	uint32_t v = version_parse(obj, "clientVer");
+
+	if (v == 0)
+		v = CONF_REALITY_CLIENT_VERSION;
+	for (int i = 0; i < 3; i++)
+		out->version[i] = (uint8_t)(v >> (16 - 8 * i));
+}
+
+static void refuse_lists(const struct jnode *obj)
+{
+	static const char *const names[][2] = {{"serverNames", "serverName"},
+					       {"shortIds", "shortId"}};
+	struct jnode n;
+
+	for (size_t i = 0; i < 2; i++)
+		if (jnode_get(obj, names[i][0], &n) && jnode_count(&n) > 0)
+			jnode_error(&n, "non-empty \"%s\", please use \"%s\" instead", names[i][0],
+				    names[i][1]);
+}
+
+static const struct key client_keys[] = {
+	KNOWN("serverName"),
+	KNOWN("fingerprint"),
+	KNOWN("password"),
+	KNOWN("publicKey"),
+	KNOWN("shortId"),
+	KNOWN("mldsa65Verify"),
+	KNOWN("spiderX"),
+	KNOWN("clientVer"),
+	KNOWN("masterKeyLog"),
+	KNOWN("serverNames"),
+	KNOWN("shortIds"),
+	{"show", KEY_NO_EFFECT, "has no effect"},
+	/* a server's, which Xray passes over too */
+	QUIET("type"),
+	QUIET("xver"),
+	QUIET("privateKey"),
+	QUIET("minClientVer"),
+	QUIET("maxClientVer"),
+	QUIET("maxTimeDiff"),
+	QUIET("mldsa65Seed"),
+	QUIET("limitFallbackUpload"),
+	QUIET("limitFallbackDownload"),
+	KEYS_END,
+};
+
+const struct conf_reality_client *conf_parse_reality_client(const struct jnode *obj)
+{
+	struct conf_reality_client *out = conf_arena_array(obj->ld->arena, 1, sizeof(*out));
+	struct jnode n, it;
+
+	if (!out)
+		return NULL;
+	out->server_name = out->master_key_log = "";
+	out->fingerprint = "chrome";
+	if (!jnode_get(obj, "realitySettings", &n)) {
+		jnode_error(&n, "REALITY: Empty \"realitySettings\".");
+		return out;
+	}
+	out->at = jnode_at(&n);
+	if (!jnode_object(&n, client_keys))
+		return out;
+	refuse_lists(&n);
+	out->server_name = jnode_str(&n, "serverName", "");
+	out->fingerprint = conf_parse_fingerprint(&n, "chrome");
+	if (strcmp(out->fingerprint, "unsafe") == 0 ||
+	    strcmp(out->fingerprint, "hellogolang") == 0) {
+		jnode_get(&n, "fingerprint", &it);
+		jnode_error(&it, "invalid \"fingerprint\": %s, expected that of a browser",
+			    out->fingerprint);
+	}
+	out->master_key_log = jnode_str(&n, "masterKeyLog", "");
+	public_key_parse(&n, out);
+	jnode_get(&n, "shortId", &it);
+	short_id_parse(&it, "shortId", out->short_id);
+	mldsa_key_parse(&n, out);
+	spider_parse(&n, out);
+	client_version_parse(&n, out);
 	return out;
 }

@@ -269,7 +269,7 @@ static bool raw_parse(const struct jnode *obj)
 	return jnode_bool(&n, "acceptProxyProtocol", false);
 }
 
-static enum conf_security security_parse(const struct jnode *obj, bool server)
+static enum conf_security security_parse(const struct jnode *obj)
 {
 	struct jnode n;
 	const char *text;
@@ -280,11 +280,9 @@ static enum conf_security security_parse(const struct jnode *obj, bool server)
 		return CONF_SEC_NONE;
 	if (strcasecmp(text, "tls") == 0)
 		return CONF_SEC_TLS;
-	if (strcasecmp(text, "reality") == 0 && server)
-		return CONF_SEC_REALITY;
 	if (strcasecmp(text, "reality") == 0)
-		jnode_error(&n, "REALITY is not supported yet for outbounds in this version");
-	else if (strcasecmp(text, "xtls") == 0)
+		return CONF_SEC_REALITY;
+	if (strcasecmp(text, "xtls") == 0)
 		jnode_error(&n, "The feature \"Legacy XTLS\" has been removed and migrated to "
 				"\"xtls-rprx-vision with TLS or REALITY\".");
 	else
@@ -328,11 +326,13 @@ void conf_parse_stream(const struct jnode *obj, bool server, struct conf_stream 
 	out->at = jnode_at(&n);
 	jnode_object(&n, stream_keys);
 	network_check(&n);
-	out->security = security_parse(&n, server);
+	out->security = security_parse(&n);
 	if (out->security == CONF_SEC_TLS)
 		out->tls = conf_parse_tls(&n, server);
-	else if (out->security == CONF_SEC_REALITY)
+	else if (out->security == CONF_SEC_REALITY && server)
 		out->reality = conf_parse_reality_server(&n);
+	else if (out->security == CONF_SEC_REALITY)
+		out->reality_out = conf_parse_reality_client(&n);
 	sockopt_parse(&n, &out->sockopt);
 	jnode_get(&n, "sockopt", &sockopt);
 	out->accept_proxy = raw_parse(&n);

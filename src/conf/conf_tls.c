@@ -264,7 +264,7 @@ static void curves_parse(const struct jnode *obj, struct conf_tls *out)
 	out->curves = (struct conf_strs){v, list.n};
 }
 
-static void fingerprint_parse(const struct jnode *obj, struct conf_tls *out)
+const char *conf_parse_fingerprint(const struct jnode *obj, const char *otherwise)
 {
 	static const char *const known[] = {
 		"chrome", "firefox", "safari", "ios",	     "android",		 "edge",
@@ -274,16 +274,18 @@ static void fingerprint_parse(const struct jnode *obj, struct conf_tls *out)
 	struct jnode n;
 	bool found = strncmp(text, "hello", 5) == 0;
 
-	out->fingerprint = *text ? text : "chrome";
+	if (*text == 0)
+		return otherwise;
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		found |= strcmp(known[i], out->fingerprint) == 0;
+		found |= strcmp(known[i], text) == 0;
 	if (found)
-		return;
+		return text;
 	jnode_get(obj, "fingerprint", &n);
 	jnode_error(&n,
 		    "unknown \"fingerprint\": %.40s, expected chrome, firefox, safari, ios, "
 		    "android, edge, 360, qq, random, randomized, randomizednoalpn or unsafe",
 		    text);
+	return otherwise;
 }
 
 static void alpn_parse(const struct jnode *obj, struct conf_tls *out)
@@ -350,7 +352,7 @@ const struct conf_tls *conf_parse_tls(const struct jnode *obj, bool server)
 	if (strcasecmp(out->master_key_log, "none") == 0)
 		out->master_key_log = "";
 	alpn_parse(&n, out);
-	fingerprint_parse(&n, out);
+	out->fingerprint = conf_parse_fingerprint(&n, "");
 	certs_parse(&n, out);
 	out->disable_system_root = jnode_bool(&n, "disableSystemRoot", false);
 	out->reject_unknown_sni = jnode_bool(&n, "rejectUnknownSni", false);

@@ -10,6 +10,9 @@
 enum {
 	CONF_REALITY_KEY_LEN = 32,
 	CONF_REALITY_SHORT_ID_LEN = 8,
+	/* x << 16 | y << 8 | z; servers with no minClientVer of their own want 26.3.27 at least */
+	CONF_REALITY_CLIENT_VERSION = 26 << 16 | 7 << 8 | 28,
+	CONF_REALITY_MLDSA_LEN = 1952, /* an ML-DSA-65 public key */
 };
 
 /* A bucket of tokens for one direction of a forwarded stranger. */
@@ -33,6 +36,24 @@ struct conf_reality_server {
 	uint64_t max_diff_ms;		   /* 0: the client's clock is not looked at */
 	const uint8_t *mldsa_seed;	   /* 32 bytes, secret; NULL: no ML-DSA-65 */
 	struct conf_fallback_rate up, down; /* to the target, to the stranger */
+};
+
+/* What a client does with a server that shows a real certificate: it behaves like a browser. */
+struct conf_spider {
+	const char *path;	   /* begins with "/" */
+	struct conf_range padding; /* bytes of a cookie */
+};
+
+struct conf_reality_client {
+	struct conf_at at;
+	const char *server_name;	   /* "": the dialled address */
+	const char *fingerprint;	   /* lower case, never "" */
+	uint8_t key[CONF_REALITY_KEY_LEN]; /* the server's public X25519 key */
+	uint8_t short_id[CONF_REALITY_SHORT_ID_LEN];
+	uint8_t version[3];	  /* of Xray that we claim to be */
+	const uint8_t *mldsa_key; /* CONF_REALITY_MLDSA_LEN bytes; NULL: not asked for */
+	struct conf_spider spider;
+	const char *master_key_log; /* path or "" */
 };
 
 #endif

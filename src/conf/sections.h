@@ -27,6 +27,10 @@ void conf_parse_outbound(const struct jnode *n, struct conf_outbound *out);
 void conf_parse_stream(const struct jnode *obj, bool server, struct conf_stream *out);
 /** "tlsSettings" of @obj, which may lack them. Gives memory of the arena, NULL without memory. */
 const struct conf_tls *conf_parse_tls(const struct jnode *obj, bool server);
+/** "fingerprint" of @obj in lower case, @otherwise when it is not given or empty. */
+const char *conf_parse_fingerprint(const struct jnode *obj, const char *otherwise);
+/** "realitySettings" of @obj, an outbound's streamSettings. Gives as above. */
+const struct conf_reality_client *conf_parse_reality_client(const struct jnode *obj);
 /** "realitySettings" of @obj, an inbound's streamSettings. Gives as above. */
 const struct conf_reality_server *conf_parse_reality_server(const struct jnode *obj);
 

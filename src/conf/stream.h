@@ -47,7 +47,7 @@ struct conf_tls {
 	struct conf_at at;
 	const char *server_name; /* "" : the dialled address */
 	struct conf_strs alpn;	 /* never empty: h2 and http/1.1 unless given */
-	const char *fingerprint; /* lower case; "chrome" unless given */
+	const char *fingerprint; /* lower case; "" unless given: the hello is OpenSSL's */
 	const struct conf_cert *certs;
 	size_t n_certs;
 	bool disable_system_root;
@@ -108,8 +108,9 @@ struct conf_sockopt {
 struct conf_stream {
 	struct conf_at at;
 	enum conf_security security;
-	const struct conf_tls *tls; /* not NULL when security says TLS */
-	const struct conf_reality_server *reality; /* the same for an inbound with REALITY */
+	const struct conf_tls *tls;		       /* not NULL when security says TLS */
+	const struct conf_reality_server *reality;     /* the same for an inbound with REALITY */
+	const struct conf_reality_client *reality_out; /* and for an outbound */
 	struct conf_sockopt sockopt;
 	bool accept_proxy; /* a listener that requires a PROXY v1 or v2 header */
 };

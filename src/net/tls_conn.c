@@ -1,15 +1,12 @@
 #include "net/tls_conn.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/err.h"
-#include "base/log.h"
 #include "crypto/secret.h"
 #include "net/tls_alert.h"
 #include "net/tls_session.h"
@@ -20,28 +17,13 @@ static struct tls_conn *of(const SSL *ssl)
 	return SSL_get_app_data(ssl);
 }
 
-/* The name for a server name extension and for verification: no brackets, no final dot. */
-static void set_name(struct tls_conn *c, const char *name)
-{
-	size_t n = strlen(name);
-
-	if (n > 2 && name[0] == '[' && name[n - 1] == ']') {
-		name++;
-		n -= 2;
-	} else if (n > 1 && name[n - 1] == '.') {
-		n--;
-	}
-	if (n < sizeof(c->name))
-		memcpy(c->name, name, n);
-}
-
 static int client_prepare(struct tls_conn *c, const char *dialled)
 {
 	const struct conf_tls *conf = c->ctx->conf;
 	SSL_SESSION *session;
 	struct ip ip;
 
-	set_name(c, *conf->server_name ? conf->server_name : dialled ? dialled : "");
+	tls_plain_name(c->name, *conf->server_name ? conf->server_name : dialled ? dialled : "");
 	SSL_set_connect_state(c->ssl);
 	if (*c->name && ip_parse(&ip, span_str(c->name)) != 0 &&
 	    SSL_set_tlsext_host_name(c->ssl, c->name) != 1)
@@ -72,8 +54,7 @@ struct tls_conn *tls_conn_new(struct tls_ctx *x, const char *dialled)
 
 	if (!c)
 		return NULL;
-	atomic_fetch_add_explicit(&x->refs, 1, memory_order_relaxed);
-	c->ctx = x;
+	c->ctx = tls_ctx_ref(x);
 	c->ssl = new_ssl(c);
 	if (!c->ssl || SSL_set_app_data(c->ssl, c) != 1 ||
 	    tls_bio_attach(c->ssl, x->bio, &c->io) != 0)
@@ -151,8 +132,8 @@ bool tls_conn_may_go_fast(const struct tls_conn *c)
 	const SSL_SESSION *session = SSL_get0_session(c->ssl);
 
 	return SSL_version(c->ssl) == TLS1_3_VERSION && !c->ctx->conf->session_resumption &&
-	       c->client.n > 0 && c->server.n > 0 && c->io.left == 0 &&
-	       !SSL_has_pending(c->ssl) && session &&
+	       c->client.n > 0 && c->server.n > 0 && c->io.left == 0 && !SSL_has_pending(c->ssl) &&
+	       session &&
 	       SSL_SESSION_get_max_fragment_length(session) == TLSEXT_max_fragment_length_DISABLED;
 }
 
@@ -259,19 +240,6 @@ static bool hex_secret(struct tls_secret *out, const char *hex)
 	return true;
 }
 
-static void append_keylog(int fd, const char *line)
-{
-	char text[512];
-	int n = snprintf(text, sizeof(text), "%s\n", line);
-	ssize_t put = 0;
-
-	if (n > 0 && (size_t)n < sizeof(text))
-		put = write(fd, text, (size_t)n);
-	if (put == -1)
-		log_debug("tls", "masterKeyLog: %s", strerror(errno));
-	secret_wipe(text, sizeof(text));
-}
-
 /* "LABEL client-random secret", the last two in hexadecimal: the key log format of NSS. */
 void tls_conn_on_keylog(const SSL *ssl, const char *line)
 {
@@ -284,8 +252,7 @@ void tls_conn_on_keylog(const SSL *ssl, const char *line)
 		hex_secret(&c->client, secret + 1);
 	else if (strncmp(line, "SERVER_TRAFFIC_SECRET_0 ", 24) == 0)
 		hex_secret(&c->server, secret + 1);
-	if (c->ctx->keylog_fd != -1)
-		append_keylog(c->ctx->keylog_fd, line);
+	tls_ctx_keylog_line(c->ctx, line);
 }
 
 int tls_conn_on_session(SSL *ssl, SSL_SESSION *session)

@@ -17,11 +17,18 @@
 #include "net/tls_engine.h"
 #include "net/tls_record.h"
 
+struct conf_reality_client;
+struct fingerprint;
 struct tls_sessions;
 
 struct tls_ctx {
 	atomic_uint refs; /* the owner's and one for each tls_conn */
 	const struct conf_tls *conf;
+	const struct conf_reality_client *reality; /* client of REALITY, else NULL */
+	struct conf_tls own;			   /* with REALITY: what @conf points to */
+	struct fingerprint *fp; /* client: hellos are made of it by tls13_client.h; NULL: OpenSSL */
+	const char *profile;	/* with @fp: its name */
+	bool hello_alpn;	/* with @fp: hellos name @alpn */
 	bool server;
 	BIO_METHOD *bio;
 	SSL_CTX *client;	       /* client */
@@ -47,7 +54,15 @@ struct tls_conn {
 	char why[TLS_WHY_MAX];	      /* set by callbacks that refuse */
 };
 
+struct tls_ctx *tls_ctx_ref(struct tls_ctx *x);
 void tls_ctx_unref(struct tls_ctx *x);
+/** Opens masterKeyLog, if @path says there is one. 0, or -ERR_SYS and the cause. */
+int tls_ctx_keylog_open(struct tls_ctx *x, const char *path, char *why);
+/** Appends a line of the key log format to masterKeyLog, when that is set. */
+void tls_ctx_keylog_line(const struct tls_ctx *x, const char *line);
+/** The same, made of its parts. */
+void tls_ctx_keylog(const struct tls_ctx *x, const char *label, const uint8_t random[32],
+		    const struct tls_secret *secret);
 
 /** @dialled: for clients the host that was dialled, used unless the settings name one; NULL for
  * servers. Gives, or NULL when memory is out. */

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "net/tls_conn.h"
+#include "net/tls_hello.h"
 #include "net/tls_session.h"
 
 enum { LIST_MAX = 1024 };
@@ -104,10 +105,11 @@ static int set_ciphers(SSL_CTX *s, const struct conf_tls *c, char *why)
 {
 	char list[LIST_MAX] = "";
 
-	SSL_CTX_set_ciphersuites(s, cpu_has_aes() ? "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
-						    "TLS_CHACHA20_POLY1305_SHA256"
-						  : "TLS_CHACHA20_POLY1305_SHA256:"
-						    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384");
+	SSL_CTX_set_ciphersuites(s, cpu_has_aes()
+					    ? "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
+					      "TLS_CHACHA20_POLY1305_SHA256"
+					    : "TLS_CHACHA20_POLY1305_SHA256:"
+					      "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384");
 	SSL_CTX_set_options(s, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
 	for (size_t i = 0; i < c->cipher_suites.n; i++) {
 		const char *name = OPENSSL_cipher_name(c->cipher_suites.v[i]);
@@ -254,6 +256,29 @@ static int add_roots(SSL_CTX *s, const struct conf_tls *c, char *why)
 	return 0;
 }
 
+/* With a browser's hello the handshake is ours (tls13_client.h), and most settings mean nothing. */
+static int set_hello(struct tls_ctx *x, char *why)
+{
+	const struct conf_tls *c = x->conf;
+	struct tls_hello_choice choice = tls_hello_choose(c->fingerprint);
+
+	if (!choice.profile)
+		return 0;
+	if (c->max_version && c->max_version < CONF_TLS_1_3) {
+		log_warn("tls", "fingerprint \"%s\" has no effect with maxVersion below 1.3",
+			 c->fingerprint);
+		return 0;
+	}
+	if (c->cipher_suites.n || c->curves.n || c->session_resumption)
+		log_warn("tls",
+			 "cipherSuites, curvePreferences and enableSessionResumption have no "
+			 "effect with a fingerprint");
+	x->fp = tls_hello_load(choice.profile, why);
+	x->profile = choice.profile;
+	x->hello_alpn = !choice.no_alpn;
+	return x->fp ? 0 : -ERR_TLS;
+}
+
 static int build_client(struct tls_ctx *x, char *why)
 {
 	const struct conf_tls *c = x->conf;
@@ -270,12 +295,11 @@ static int build_client(struct tls_ctx *x, char *why)
 		if (!x->sessions)
 			return complain(why, "out of memory", "");
 	}
-	if (c->fingerprint && *c->fingerprint && strcmp(c->fingerprint, "unsafe") != 0)
-		log_info("tls", "fingerprint \"%s\": the client hello is OpenSSL's all the same",
-			 c->fingerprint);
 	if (c->allow_insecure && c->n_pins == 0)
 		log_warn("tls", "allowInsecure is set: ANYBODY ON THE WAY CAN READ AND CHANGE THE "
 				"TRAFFIC; use pinnedPeerCertSha256 instead");
+	if (set_hello(x, why) != 0)
+		return -ERR_TLS;
 	return add_roots(x->client, c, why);
 }
 
@@ -307,31 +331,24 @@ static int encode_alpn(struct tls_ctx *x, char *why)
 	return 0;
 }
 
-static int open_keylog(struct tls_ctx *x, char *why)
-{
-	const char *path = x->conf->master_key_log;
-
-	if (!path || !*path || strcmp(path, "none") == 0)
-		return 0;
-	x->keylog_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	if (x->keylog_fd == -1) {
-		snprintf(why, TLS_CTX_WHY_MAX, "masterKeyLog: %s: %s", path, strerror(errno));
-		return -ERR_SYS;
-	}
-	log_warn("tls", "masterKeyLog is set: whoever reads %s can decrypt the traffic", path);
-	return 0;
-}
-
-static struct tls_ctx *ctx_new(const struct conf_tls *c, bool server, char *why)
+static struct tls_ctx *ctx_alloc(char *why)
 {
 	struct tls_ctx *x = calloc(1, sizeof(*x));
-	int err = 0;
 
 	*why = 0;
-	if (!x) {
+	if (!x)
 		complain(why, "out of memory", "");
+	return x;
+}
+
+/* Takes @x, which may be NULL. */
+static struct tls_ctx *ctx_build(struct tls_ctx *x, const struct conf_tls *c, bool server,
+				 char *why)
+{
+	int err = 0;
+
+	if (!x)
 		return NULL;
-	}
 	atomic_init(&x->refs, 1);
 	pthread_mutex_init(&x->lock, NULL);
 	x->conf = c;
@@ -343,7 +360,7 @@ static struct tls_ctx *ctx_new(const struct conf_tls *c, bool server, char *why)
 	if (!err)
 		err = encode_alpn(x, why);
 	if (!err)
-		err = open_keylog(x, why);
+		err = tls_ctx_keylog_open(x, c->master_key_log, why);
 	if (!err)
 		err = server ? build_server(x, why) : build_client(x, why);
 	if (err) {
@@ -355,12 +372,34 @@ static struct tls_ctx *ctx_new(const struct conf_tls *c, bool server, char *why)
 
 struct tls_ctx *tls_ctx_new_client(const struct conf_tls *c, char *why)
 {
-	return ctx_new(c, false, why);
+	return ctx_build(ctx_alloc(why), c, false, why);
+}
+
+struct tls_ctx *tls_ctx_new_reality(const struct conf_reality_client *c, char *why)
+{
+	static const char *const both[] = {"h2", "http/1.1"};
+	struct tls_ctx *x = ctx_alloc(why);
+
+	if (!x)
+		return NULL;
+	x->reality = c;
+	x->own = (struct conf_tls){.at = c->at,
+				   .server_name = c->server_name,
+				   .alpn = {both, 2},
+				   .fingerprint = c->fingerprint,
+				   .master_key_log = c->master_key_log};
+	return ctx_build(x, &x->own, false, why);
 }
 
 struct tls_ctx *tls_ctx_new_server(const struct conf_tls *c, char *why)
 {
-	return ctx_new(c, true, why);
+	return ctx_build(ctx_alloc(why), c, true, why);
+}
+
+struct tls_ctx *tls_ctx_ref(struct tls_ctx *x)
+{
+	atomic_fetch_add_explicit(&x->refs, 1, memory_order_relaxed);
+	return x;
 }
 
 void tls_ctx_unref(struct tls_ctx *x)
@@ -375,6 +414,7 @@ void tls_ctx_unref(struct tls_ctx *x)
 		close(x->keylog_fd);
 	pthread_mutex_destroy(&x->lock);
 	free(x->renewals);
+	free(x->fp);
 	free(x->alpn);
 	free(x);
 }
@@ -445,7 +485,8 @@ void tls_ctx_watch(struct tls_ctx *x, struct loop *l)
 	bool files = false;
 
 	for (size_t i = 0; x->pairs && i < x->pairs->n; i++)
-		files = files || (!x->renewals[i].conf->one_time && *x->renewals[i].conf->cert_file);
+		files = files ||
+			(!x->renewals[i].conf->one_time && *x->renewals[i].conf->cert_file);
 	if (!files || x->watched)
 		return;
 	x->watched = true;

@@ -7,9 +7,10 @@
  *           renewed on disk are taken over without a restart
  *   client  verification by pins, listed names or the server name (tls_verify.h)
  *
+ *           and, with a fingerprint, the hello of a browser (tls13_client.h)
+ *   REALITY a client, too: the same with other settings
+ *
  * Whatever is wrong with the settings is an error when the context is built.
- * The fingerprint of the client hello is OpenSSL's; nothing here imitates a
- * browser.
  */
 #ifndef GARENNE_NET_TLS_CTX_H
 #define GARENNE_NET_TLS_CTX_H
@@ -30,6 +31,7 @@ enum {
 /** Borrows @c until tls_ctx_free. Gives, or NULL and the cause (file and reason) in
  * @why[TLS_CTX_WHY_MAX]. */
 struct tls_ctx *tls_ctx_new_client(const struct conf_tls *c, char *why);
+struct tls_ctx *tls_ctx_new_reality(const struct conf_reality_client *c, char *why);
 struct tls_ctx *tls_ctx_new_server(const struct conf_tls *c, char *why);
 /** Takes NULL too. Handshakes that use it must be over or cancelled and the watch stopped;
  * established streams need nothing of it but its memory, which they keep by themselves. */

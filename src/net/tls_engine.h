@@ -62,5 +62,7 @@ void tls_fast_refuse(struct tls_engine *e, uint8_t alert, struct bufq *out);
 /** Renews the sending key of a fast engine after @records instead of 2^23: what RFC 8446 allows
  * is too far away for tests. */
 void tls_fast_limit_key(struct tls_engine *e, uint32_t records);
+/** No record of ours has more than @bytes of content (RFC 8449). */
+void tls_fast_limit_record(struct tls_engine *e, unsigned bytes);
 
 #endif

@@ -316,3 +316,8 @@ void tls_fast_limit_key(struct tls_engine *e, uint32_t records)
 {
 	of(e)->key_records = records;
 }
+
+void tls_fast_limit_record(struct tls_engine *e, unsigned bytes)
+{
+	of(e)->wr.plain_max = (uint16_t)bytes;
+}

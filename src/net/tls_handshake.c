@@ -1,21 +1,25 @@
 /*
- * The handshake: OpenSSL between two queues, driven by the lower stream's
- * events. At its end the connection goes over to an engine (tls_engine.h) and
- * the SSL object is usually thrown away.
+ * The handshake: OpenSSL, or for a browser's hello our own client, between two
+ * queues, driven by the lower stream's events. At its end the connection goes
+ * over to an engine (tls_engine.h) and the SSL object is usually thrown away.
  */
 #include <openssl/err.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
+#include "net/spider.h"
 #include "net/stream_tls.h"
+#include "net/tls13_client.h"
 #include "net/tls_conn.h"
 
 struct tls_handshake {
 	struct stream_user below;
 	struct stream *lower;
 	struct tls_ctx *ctx;
-	struct tls_conn *conn; /* server: NULL until the first record is complete */
+	struct tls_conn *conn;	  /* server: NULL until the first record is complete */
+	struct tls13_client *own; /* instead of @conn */
 	struct tls_user *user;
 	struct bufq in, out;
 	struct defer start;
@@ -36,7 +40,9 @@ static void dispose(struct tls_handshake *h)
 
 	defer_cancel(&h->start);
 	tls_conn_free(h->conn);
+	tls13_client_free(h->own);
 	h->conn = NULL;
+	h->own = NULL;
 	bufq_clear(&h->in);
 	bufq_clear(&h->out);
 	h->garbage.destroy = destroy;
@@ -83,6 +89,21 @@ static struct tls_engine *make_engine(struct tls_handshake *h, bool *fast)
 	return e;
 }
 
+/* The stream, if there is one, is what the user gets. */
+static void hand_over(struct tls_handshake *h, struct tls_engine *e, const struct tls_info *info)
+{
+	struct tls_user *user = h->user;
+	struct stream *s;
+
+	stream_want(h->lower, 0);
+	s = stream_tls_new(h->lower, e, &h->in, &h->out);
+	dispose(h);
+	if (s)
+		user->on_done(user, s, info, 0, NULL);
+	else
+		user->on_done(user, NULL, NULL, -ERR_NOMEM, "out of memory");
+}
+
 static void succeed(struct tls_handshake *h)
 {
 	SSL *ssl = h->conn->ssl;
@@ -92,10 +113,8 @@ static void succeed(struct tls_handshake *h)
 				.alpn = alpn,
 				.sni = sni,
 				.resumed = SSL_session_reused(ssl) == 1};
-	struct tls_user *user = h->user;
 	const unsigned char *name;
 	struct tls_engine *e;
-	struct stream *s;
 	unsigned n;
 
 	if (h->ctx->server)
@@ -104,17 +123,52 @@ static void succeed(struct tls_handshake *h)
 	if (n > 0 && n < sizeof(alpn))
 		memcpy(alpn, name, n);
 	e = make_engine(h, &info.fast);
-	if (!e) {
+	if (e)
+		hand_over(h, e, &info);
+	else
 		fail(h, -ERR_NOMEM, "out of memory");
-		return;
-	}
+}
+
+/* A server that shows a real certificate does not know us: somebody else goes on as a browser. */
+static void give_to_spider(struct tls_handshake *h, struct tls_engine *e)
+{
+	struct spider_visit visit = {.conf = &h->ctx->reality->spider,
+				     .host = tls13_client_name(h->own),
+				     .profile = h->ctx->profile,
+				     .alpn = tls13_client_alpn(h->own)};
+	struct tls_user *user = h->user;
+	struct stream *s;
+
 	stream_want(h->lower, 0);
 	s = stream_tls_new(h->lower, e, &h->in, &h->out);
-	dispose(h);
 	if (s)
-		user->on_done(user, s, &info, 0, NULL);
+		spider_start(s, &visit);
+	dispose(h);
+	user->on_done(
+		user, NULL, NULL, -ERR_AUTH,
+		"REALITY: received real certificate: wrong public key, short id, serverName or "
+		"client version, or the clocks differ, or somebody on the way answers");
+}
+
+static void succeed_own(struct tls_handshake *h)
+{
+	char alpn[256];
+	struct tls_info info = {.version = TLS1_3_VERSION,
+				.cipher = tls13_client_cipher(h->own),
+				.alpn = alpn,
+				.sni = "",
+				.fast = true};
+	int err;
+	struct tls_engine *e = tls13_client_engine(h->own, &err);
+
+	snprintf(alpn, sizeof(alpn), "%s", tls13_client_alpn(h->own));
+
+	if (!e)
+		fail(h, err, "out of memory");
+	else if (tls13_client_trusted(h->own))
+		hand_over(h, e, &info);
 	else
-		user->on_done(user, NULL, NULL, -ERR_NOMEM, "out of memory");
+		give_to_spider(h, e);
 }
 
 static int flush(struct tls_handshake *h)
@@ -137,8 +191,25 @@ static int ensure_conn(struct tls_handshake *h)
 
 enum step { STEP_MORE = 0, STEP_DONE, STEP_FAILED };
 
+static enum step own_step(struct tls_handshake *h, int *err, const char **why)
+{
+	int n = tls13_client_step(h->own, &h->in, &h->out);
+
+	if (n < 0) {
+		*err = n;
+		*why = tls13_client_why(h->own);
+		flush(h); /* the alert */
+		return STEP_FAILED;
+	}
+	*err = flush(h);
+	*why = stream_why(h->lower);
+	if (*err)
+		return STEP_FAILED;
+	return n ? STEP_DONE : STEP_MORE;
+}
+
 /* Lets OpenSSL work on what there is. */
-static enum step handshake_step(struct tls_handshake *h, int *err, const char **why)
+static enum step openssl_step(struct tls_handshake *h, int *err, const char **why)
 {
 	int n = ensure_conn(h);
 
@@ -164,6 +235,11 @@ static enum step handshake_step(struct tls_handshake *h, int *err, const char **
 		return STEP_FAILED;
 	}
 	return n == 1 ? STEP_DONE : STEP_MORE;
+}
+
+static enum step handshake_step(struct tls_handshake *h, int *err, const char **why)
+{
+	return h->own ? own_step(h, err, why) : openssl_step(h, err, why);
 }
 
 /* One helping from below. 1 when there are new bytes, 0 when not, -ERR_* with *@why. */
@@ -207,7 +283,10 @@ static void turn(struct tls_handshake *h, bool readable)
 	}
 	switch (step) {
 	case STEP_DONE:
-		succeed(h);
+		if (h->own)
+			succeed_own(h);
+		else
+			succeed(h);
 		break;
 	case STEP_FAILED:
 		fail(h, err, why);
@@ -230,14 +309,27 @@ static void on_start(struct defer *d)
 	turn(container_of(d, struct tls_handshake, start), false);
 }
 
+/* The client's half of it; a server waits for a first record. */
+static int prepare(struct tls_handshake *h, struct tls_ctx *ctx, const char *dialled)
+{
+	int err = 0;
+
+	if (ctx->server)
+		return 0;
+	if (ctx->fp) {
+		h->own = tls13_client_new(ctx, dialled, &err);
+		return err;
+	}
+	h->conn = tls_conn_new(ctx, dialled);
+	return h->conn ? 0 : -ERR_NOMEM;
+}
+
 static struct tls_handshake *start(struct stream *lower, struct bufq *early, struct tls_ctx *ctx,
 				   const char *dialled, struct tls_user *user)
 {
 	struct tls_handshake *h = calloc(1, sizeof(*h));
 
-	if (h && !ctx->server)
-		h->conn = tls_conn_new(ctx, dialled);
-	if (!h || (!ctx->server && !h->conn)) {
+	if (!h || prepare(h, ctx, dialled) != 0) {
 		free(h);
 		if (early)
 			bufq_clear(early);

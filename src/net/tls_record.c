@@ -83,6 +83,7 @@ int tls_dir_init(struct tls_dir *d, uint16_t suite, const struct tls_secret *sec
 	if (!s || secret->n != sha_len(s->hash))
 		return -ERR_UNSUPPORTED;
 	d->suite = suite;
+	d->plain_max = TLS_PLAIN_MAX;
 	d->secret = *secret;
 	d->evp = EVP_CIPHER_CTX_new();
 	cipher = EVP_CIPHER_fetch(NULL, cipher_name(s), NULL);
@@ -287,18 +288,18 @@ static bool seal_into(struct tls_dir *d, uint8_t type, const struct bufq *from, 
 }
 
 /* What one record takes of @from: whole bufs, unless the first alone is too long. */
-static size_t record_share(const struct bufq *from)
+static size_t record_share(const struct bufq *from, size_t max)
 {
 	size_t n = 0;
 
-	for (const struct buf *b = from->head; b && b->len <= TLS_PLAIN_MAX - n; b = b->next)
+	for (const struct buf *b = from->head; b && b->len <= max - n; b = b->next)
 		n += b->len;
-	return n || bufq_empty(from) ? n : TLS_PLAIN_MAX;
+	return n || bufq_empty(from) ? n : max;
 }
 
 ssize_t tls_record_seal(struct tls_dir *d, uint8_t type, struct bufq *from, struct bufq *out)
 {
-	size_t n = record_share(from);
+	size_t n = record_share(from, d->plain_max);
 	struct buf *b = from->head;
 
 	if (b && b->len == n && buf_headroom(b) >= TLS_HEADER_LEN &&

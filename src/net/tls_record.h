@@ -62,6 +62,7 @@ struct tls_dir {
 	uint64_t seq;
 	struct tls_secret secret;
 	uint16_t suite;
+	uint16_t plain_max; /* content of a record that is sealed: TLS_PLAIN_MAX, or less */
 	uint8_t iv[TLS_IV_LEN];
 };
 
@@ -87,7 +88,7 @@ void tls_dir_fini(struct tls_dir *d);
 ssize_t tls_record_open(struct tls_dir *d, struct bufq *in, struct bufq *to, uint8_t *type);
 /**
  * Appends one record of @type to @out, made of the front of @from: as many whole
- * bufs as fit, at least the first or the first 16384 bytes of it; an empty
+ * bufs as fit, at least the first or the first @d->plain_max bytes of it; an empty
  * record when @from is empty. Returns the bytes taken from @from or -ERR_NOMEM.
  * Callers that want in-place speed hand in bufs of at most 16384 bytes with
  * their chunk to themselves, 5 bytes of headroom and 17 of tailroom.

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/addr.h"
 #include "base/span.h"
 #include "net/tls_cert.h"
 
@@ -48,8 +47,7 @@ static X509 *pinned_authority(X509_STORE_CTX *sc, const struct conf_tls *c, X509
 	return NULL;
 }
 
-/* "www.hub.test." and "[::1]" as certificates spell them. */
-static void plain_name(char out[ADDR_NAME_MAX + 1], const char *name)
+void tls_plain_name(char out[ADDR_NAME_MAX + 1], const char *name)
 {
 	size_t n = strlen(name);
 
@@ -69,7 +67,7 @@ static bool covers(X509 *leaf, const char *wanted)
 	char name[ADDR_NAME_MAX + 1];
 	struct ip ip;
 
-	plain_name(name, wanted);
+	tls_plain_name(name, wanted);
 	if (!*name)
 		return false;
 	if (ip_parse(&ip, span_str(name)) == 0)

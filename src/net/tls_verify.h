@@ -10,8 +10,11 @@
 #include <openssl/x509.h>
 #include <stdbool.h>
 
+#include "base/addr.h"
 #include "conf/stream.h"
 
+/** "www.hub.test." and "[::1]" as certificates spell them. */
+void tls_plain_name(char out[ADDR_NAME_MAX + 1], const char *name);
 /** Judges the chain in @sc, as OpenSSL hands it to a verify callback, for @name (a host name or
  * an address as text; "" when unknown). False: the reason is in @why[TLS_WHY_MAX] and the error
  * of @sc is set, which chooses the alert. */

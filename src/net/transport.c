@@ -408,12 +408,13 @@ struct transport_client *transport_client_new(const struct conf_stream *c, char 
 		memcpy(why, "out of memory", sizeof("out of memory"));
 		return NULL;
 	}
-	if (c->security == CONF_SEC_TLS) {
-		t->tls = tls_ctx_new_client(c->tls, why);
-		if (!t->tls) {
-			free(t);
-			return NULL;
-		}
+	if (c->security == CONF_SEC_NONE)
+		return t;
+	t->tls = c->security == CONF_SEC_REALITY ? tls_ctx_new_reality(c->reality_out, why)
+						 : tls_ctx_new_client(c->tls, why);
+	if (!t->tls) {
+		free(t);
+		return NULL;
 	}
 	return t;
 }

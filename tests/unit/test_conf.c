@@ -159,6 +159,7 @@ static void newer_forms_tls(void **state)
 {
 	struct conf *c = load_file("tests/conf/valid/forms-new.json");
 	const struct conf_tls *t = conf_inbound_find(c, "hub")->stream.tls;
+	const struct conf_reality_client *r;
 
 	(void)state;
 	assert_int_equal(t->alpn.n, 1);
@@ -174,10 +175,23 @@ static void newer_forms_tls(void **state)
 	assert_string_equal(t->certs[1].cert_pem,
 			    "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n");
 	t = conf_outbound_find(c, "up")->stream.tls;
-	assert_string_equal(t->fingerprint, "chrome");
+	assert_string_equal(t->fingerprint, "");
 	assert_int_equal(t->alpn.n, 2);
 	assert_int_equal(t->verify_names.n, 2);
 	assert_string_equal(t->verify_names.v[1], "b.test");
+	conf_free(c);
+	c = load_file("tests/conf/valid/reality-client.json");
+	r = c->outbounds[0].stream.reality_out;
+	assert_string_equal(r->server_name, "www.example.org");
+	assert_string_equal(r->fingerprint, "firefox");
+	assert_int_equal(r->key[0], 0x07);
+	assert_int_equal(r->key[31], 0x7c);
+	assert_memory_equal(r->short_id, "\x01\x23\xab\0\0\0\0\0", 8);
+	assert_memory_equal(r->version, "\x1a\3\0", 3);
+	assert_string_equal(r->spider.path, "/news?q=1");
+	assert_int_equal(r->spider.padding.from, 10);
+	assert_int_equal(r->spider.padding.to, 20);
+	assert_null(r->mldsa_key);
 	conf_free(c);
 	c = load_file("tests/conf/valid/s7-client.json");
 	t = c->outbounds[0].stream.tls;

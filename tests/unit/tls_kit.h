@@ -44,6 +44,7 @@ struct kit_cert {
 struct kit_cert_spec {
 	const char *cn;
 	const char *san; /* "DNS:a.test,IP:127.0.0.1", or NULL */
+	const char *key;	       /* "P-384", "RSA", "ED25519"; NULL: P-256 */
 	const struct kit_cert *issuer; /* NULL: signs itself */
 	bool ca;
 	long from_s, to_s; /* relative to now; both 0: one hour back to one day ahead */
@@ -78,10 +79,19 @@ KIT_UNUSED static void kit_extension(X509 *x, int nid, const char *value)
 	X509_EXTENSION_free(e);
 }
 
+static inline EVP_PKEY *kit_key(const char *kind)
+{
+	if (kind && strcmp(kind, "RSA") == 0)
+		return EVP_RSA_gen(2048);
+	if (kind && strcmp(kind, "ED25519") == 0)
+		return EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	return EVP_EC_gen(kind ? kind : "P-256");
+}
+
 KIT_UNUSED static struct kit_cert kit_cert_make(const struct kit_cert_spec *spec)
 {
 	static long serial = 1;
-	struct kit_cert c = {.x = X509_new(), .key = EVP_EC_gen("P-256")};
+	struct kit_cert c = {.x = X509_new(), .key = kit_key(spec->key)};
 	X509_NAME *name = X509_get_subject_name(c.x);
 
 	assert_non_null(c.key);
@@ -96,7 +106,8 @@ KIT_UNUSED static struct kit_cert kit_cert_make(const struct kit_cert_spec *spec
 	kit_extension(c.x, NID_basic_constraints, spec->ca ? "critical,CA:TRUE" : "CA:FALSE");
 	if (spec->san)
 		kit_extension(c.x, NID_subject_alt_name, spec->san);
-	X509_sign(c.x, spec->issuer ? spec->issuer->key : c.key, EVP_sha256());
+	EVP_PKEY *by = spec->issuer ? spec->issuer->key : c.key;
+	X509_sign(c.x, by, EVP_PKEY_is_a(by, "ED25519") ? NULL : EVP_sha256());
 	c.cert_pem = kit_pem(c.x, NULL);
 	c.key_pem = kit_pem(NULL, c.key);
 	return c;
@@ -128,7 +139,6 @@ KIT_UNUSED static struct conf_tls kit_conf(void)
 {
 	return (struct conf_tls){.server_name = "",
 				 .alpn = {kit_alpn_default, 2},
-				 .fingerprint = "chrome",
 				 .disable_system_root = true,
 				 .master_key_log = ""};
 }
