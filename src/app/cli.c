@@ -20,6 +20,7 @@ static const struct command *const commands[] = {
 	&cmd_tls_hash,
 	&cmd_tls_ping,
 	&cmd_reality_check,
+	&cmd_audit,
 	&cmd_version,
 };
 

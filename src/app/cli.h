@@ -26,7 +26,7 @@ extern const struct command cmd_run, cmd_check, cmd_version, cmd_uuid, cmd_x2551
 extern const struct command cmd_mldsa65, cmd_mlkem768;
 extern const struct command cmd_status, cmd_flows, cmd_why, cmd_trace;
 extern const struct command cmd_tls_cert, cmd_tls_hash, cmd_tls_ping, cmd_convert;
-extern const struct command cmd_reality_check;
+extern const struct command cmd_reality_check, cmd_audit;
 
 /** Finds and runs the subcommand; "run" when there is none. */
 int cli_main(int argc, char **argv);
