@@ -89,7 +89,7 @@ uint64_t mux_unanswered_ms(const struct mux *m)
 {
 	uint64_t now = loop_now(m->loop);
 
-	if (m->ended || !m->answers || !m->probing || m->heard_ms >= m->asked_ms)
+	if (m->ended || !(m->answers || m->peer_ours) || !m->probing || m->heard_ms >= m->asked_ms)
 		return 0;
 	return now > m->asked_ms ? now - m->asked_ms : 1;
 }

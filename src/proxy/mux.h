@@ -99,8 +99,8 @@ void mux_give_line(struct stream *session, const char *text);
 void mux_check(struct mux *m);
 /** Asks for a sign of life; nothing follows from silence but mux_unanswered_ms. */
 void mux_probe(struct mux *m);
-/** How long a probe has been waiting for any sign of life; 0: none does, or this peer has never
- * answered one. */
+/** How long a probe has been waiting for any sign of life; 0: none does, or nobody knows whether
+ * this peer answers. */
 uint64_t mux_unanswered_ms(const struct mux *m);
 
 size_t mux_sessions(const struct mux *m);      /* live ones */
