@@ -127,7 +127,7 @@ class Carrier:
 
 
 class Vless(Carrier):
-    def __init__(self, name, tls=False, mux=None, flow=None):
+    def __init__(self, name, tls=False, mux=None, flow=None, tls_max=None):
         needs = ["vless"] + (["tls"] if tls else []) + (["vision"] if flow else [])
         near = []
         if mux:
@@ -135,7 +135,12 @@ class Vless(Carrier):
             if mux.get("concurrency", 0) < 0:
                 near.append("xudp")
         super().__init__(name, needs, True, near, tls)
-        self.mux, self.flow = mux, flow
+        self.mux, self.flow, self.tls_max = mux, flow, tls_max
+
+    def _capped(self, stream):
+        if self.tls_max:
+            stream["tlsSettings"]["maxVersion"] = self.tls_max
+        return stream
 
     def far(self, tag, listen, port, pki=None, ids=(UUID_A,)):
         i = inbound(tag, "vless", listen, port,
@@ -145,7 +150,7 @@ class Vless(Carrier):
             for c in i["settings"]["clients"]:
                 c["flow"] = self.flow
         if self.tls:
-            i["streamSettings"] = tls_server(pki)
+            i["streamSettings"] = self._capped(tls_server(pki))
         return i
 
     def near(self, tag, addr, port, pki=None, uuid=UUID_A):
@@ -154,7 +159,7 @@ class Vless(Carrier):
         if self.flow:
             o["settings"]["vnext"][0]["users"][0]["flow"] = self.flow
         if self.tls:
-            o["streamSettings"] = tls_client(pki)
+            o["streamSettings"] = self._capped(tls_client(pki))
         if self.mux:
             o["mux"] = dict(self.mux)
         return o
@@ -199,6 +204,7 @@ class Proxy(Carrier):
 CARRIERS = {c.name: c for c in (
     Vless("vless"),
     Vless("vless-tls", tls=True),
+    Vless("vless-tls12", tls=True, tls_max="1.2"),
     Vless("vless-vision", tls=True, flow="xtls-rprx-vision"),
     Vless("vless-tls-mux", tls=True, mux={"enabled": True, "concurrency": 8}),
     Vless("vless-xudp", mux={"enabled": True, "concurrency": -1, "xudpConcurrency": 16}),
