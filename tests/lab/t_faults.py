@@ -337,6 +337,51 @@ def slow_loris(t):
                 traffic.check_bulk(via, targets.bulk, a)
 
 
+def _busy(t, order):
+    """Every kind of carrier with flows in all states, then SIGTERM: both programs end at
+    once and in order (their processes are judged, by the sanitizers too)."""
+    from .t_matrix import Targets
+    net = t.net(netns.Pair)
+    targets = Targets(t, net.server)
+    flood = t.server(traffic.Server, net.server, traffic.serve_flood)
+    a = net.server_addr[4]
+    kinds = list(configs.CARRIERS.values())
+    far = t.program(GARENNE, net.server, configs.config(
+        [c.far(c.name, a, 7000 + n, t.pki) for n, c in enumerate(kinds)],
+        [configs.freedom()]), "far")
+    near = t.program(GARENNE, net.client, configs.config(
+        [configs.socks_in(f"in-{c.name}", "127.0.0.1", 1080 + n) for n, c in enumerate(kinds)],
+        [c.near(c.name, a, 7000 + n, t.pki) for n, c in enumerate(kinds)],
+        [configs.rule(c.name, inboundTag=[f"in-{c.name}"]) for c in kinds]), "near")
+    with contextlib.ExitStack() as stack:
+        for n, c in enumerate(kinds):
+            via = traffic.Socks5(net.client, "127.0.0.1", 1080 + n)
+            talk = stack.enter_context(via.tcp(a, targets.echo.port))
+            talk.sendall(b"x")
+            expect(traffic.recv_exact(talk, 1) == b"x", "echo differs")
+            traffic.recv_exact(stack.enter_context(via.tcp(a, flood.port)), 100000)
+            half = stack.enter_context(via.tcp(a, targets.digest.port))
+            half.sendall(b"y" * 1000)
+            if c.udp:
+                u = stack.enter_context(via.udp())
+                for port in (targets.udp.port, targets.udp2.port):
+                    u.send(b"datagram", a, port)
+                    u.recv()
+                u.send(b"nobody answers this", a, 9)
+            # A beginning of a handshake, and of a dialogue.
+            stack.enter_context(traffic._connect(net.client, a, 7000 + n)).sendall(b"\x16\3")
+            stack.enter_context(traffic._connect(net.client, "127.0.0.1", 1080 + n)).sendall(b"\5")
+        for p in {"far-first": (far, near), "near-first": (near, far)}[order]:
+            begin = time.monotonic()
+            blame = p.stop()
+            expect(not blame, blame)
+            t.note(f"{p.name} ended after {time.monotonic() - begin:.2f} s")
+
+
+for _order in ("far-first", "near-first"):
+    add(f"fault/stop-with-everything-open/{_order}", _busy, _order, needs=(GARENNE,))
+
+
 def _shifted(t, seconds):
     from .scene import clock_shifted
     return clock_shifted(t, seconds)
