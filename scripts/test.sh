@@ -1,6 +1,7 @@
 #!/bin/sh
 # test.sh: everything: what is missing is installed, then the build, the fast tests,
-# the same under the sanitizers, and the lab. The last line is the sum of all.
+# the same under the sanitizers, the lab, and some of it under the sanitizers too. The
+# last line is the sum of all.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -25,10 +26,20 @@ run() {
 	fi
 }
 
+# Whole programs under AddressSanitizer and UBSan: ours alone, everything that parses.
+sanitized_lab() {
+	make -s -j"$jobs" MODE=asan || return 1
+	GARENNE=$PWD/build/asan/garenne scripts/lab.sh --out "$PWD/build/lab-asan" \
+		"matrix/*/garenne-garenne" "reverse/*/garenne-portal+garenne-bridge" \
+		"proxy/*/garenne" real/ fault/stop-with fault/garbage fault/wrong fault/replayed \
+		fault/stale
+}
+
 run "build" make -s -j"$jobs"
 run "check" make -s -j"$jobs" check
 run "check with sanitizers" make -s -j"$jobs" check MODE=asan
 run "lab" scripts/lab.sh "$@"
+run "lab with sanitizers" sanitized_lab
 
 # Each part ends with "NAME: N passed, N failed[, N skipped]".
 awk -v bad="$bad" '

@@ -61,15 +61,18 @@ def http_connect(t, peer):
 
 def mixed(t, peer):
     """One port for all three dialogues."""
-    s = Stage(t, peer, lambda s: [configs.inbound("in", "mixed", s.addr(4), 1080, {"udp": True})])
-    n, a = s.net.client, s.addr(4)
-    for name, via in (("socks5", traffic.Socks5(n, a, 1080)),
-                      ("socks4a", traffic.Socks4a(n, a, 1080)),
-                      ("http", traffic.HttpConnect(n, a, 1080))):
-        with t.cell(name):
-            tcp_cell(via, a, s.targets, peer.ours, "srv4.test")
-    with t.cell("udp"):
-        udp_cell(t, traffic.Socks5(n, a, 1080), a, s.targets, True, peer.ours)
+    s = Stage(t, peer, lambda s: [configs.inbound(f"in{f}", "mixed", s.addr(f), 1080,
+                                                  {"udp": True}) for f in (4, 6)])
+    n = s.net.client
+    for f in (4, 6):
+        a, to = s.addr(f), f"srv{f}.test"
+        for name, via, host in (("socks5", traffic.Socks5(n, a, 1080), a),
+                                ("socks4a", traffic.Socks4a(n, a, 1080), to),
+                                ("http", traffic.HttpConnect(n, a, 1080), a)):
+            with t.cell(f"{name}, {f}"):
+                tcp_cell(via, host, s.targets, peer.ours, to)
+        with t.cell(f"udp{f}"):
+            udp_cell(t, traffic.Socks5(n, a, 1080), a, s.targets, True, peer.ours)
 
 
 def dokodemo(t, peer):
