@@ -131,6 +131,37 @@ def bridge_moves(t, r):
         measured(t, r, "another address")
 
 
+class Forward:
+    """A client behind NAT with a mux outbound: what faults do to carriers that are not a
+    bridge's."""
+
+    ours = True
+
+    def __init__(self, t, carrier):
+        from .t_matrix import Targets
+        self.net = t.net(netns.Wan)
+        self.targets = Targets(t, self.net.vps)
+        c = configs.CARRIERS[carrier]
+        t.program(GARENNE, self.net.vps, configs.config(
+            [c.far("in", self.net.VPS[4], CARRIER_PORT[4], t.pki)], [configs.freedom()]), "far")
+        t.program(GARENNE, self.net.bridge, configs.config(
+            [configs.socks_in("in", "127.0.0.1", 1080)],
+            [c.near("out", self.net.VPS[4], CARRIER_PORT[4], t.pki)]), "near")
+        self.via = traffic.Socks5(self.net.bridge, "127.0.0.1", 1080)
+
+    def works(self, _fam=None, timeout=2.0):
+        return traffic.works(self.via, self.net.VPS[4], self.targets.echo.port, timeout)
+
+
+@test("fault/mux-outbound-moves", needs=(GARENNE,))
+def mux_outbound_moves(t):
+    r = Forward(t, "vless-tls-mux")
+    until(r.works, 10, "the first flow")
+    with r.via.tcp(r.net.VPS[4], r.targets.echo.port):
+        r.net.move_bridge()
+        measured(t, r, "another address")
+
+
 @fault("bridge-frozen")
 def bridge_frozen(t, r):
     """Stopped for 8 s with its sockets open, as a laptop that sleeps."""
