@@ -244,6 +244,12 @@ class Wan(Net):
 
     # What can go wrong between the house and the world.
 
+    def wan_slow(self, rate="4mbit", queue="2000k"):
+        """A thin line with a queue of seconds, both ways."""
+        for ns, dev in ((self.nat, "eth0"), (self.wan, "nat")):
+            run(["ip", "netns", "exec", ns.name, "tc", "qdisc", "add", "dev", dev, "root", "tbf",
+                 "rate", rate, "burst", "16k", "limit", queue])
+
     def wan_down(self):
         self.wan.ip("link set dev nat down")
 

@@ -5,6 +5,7 @@ test only insists that recovery comes by itself, within a generous deadline.
 import contextlib
 import os
 import signal
+import socket
 import threading
 import time
 
@@ -129,6 +130,42 @@ def bridge_moves(t, r):
     r.net.move_bridge()
     with stock_may_fail(t, not r.bridge_peer.ours, "it notices only when its sockets time out"):
         measured(t, r, "another address")
+
+
+def slow_line(t, dialect, direction):
+    """A bulk transfer on a thin line whose queue holds four seconds of it: answers to
+    probes take long, and no carrier is given up for that."""
+    r = Reverse(t, dialect, "vless-tls", GARENNE, GARENNE, fams=(4,))
+    r.net.wan_slow()
+    size = 5 * traffic.MIB
+    with r.via(4).tcp(r.net.LAN[4], r.targets.echo.port if direction == "both" else
+                      r.targets.digest.port) as s:
+        s.settimeout(60)
+        failed = []
+
+        def up():
+            try:
+                traffic.send_pattern(s, "up", size)
+                s.shutdown(socket.SHUT_WR)
+            except OSError as e:
+                failed.append(e)
+        sender = threading.Thread(target=up, daemon=True)
+        begin = time.monotonic()
+        sender.start()
+        if direction == "both":
+            traffic.recv_pattern(s, "up", size)
+        else:
+            traffic.recv_exact(s, 64)
+        sender.join(60)
+        t.note(f"{size >> 20} MiB took {time.monotonic() - begin:.1f} s")
+        expect(not failed, f"sending failed: {failed}")
+    for p, words in ((r.bridge, "lost a carrier"), (r.portal, "is gone")):
+        expect(words not in p.log(), f"{p.name}: {words}")
+
+
+for _d in ("classic", "vless"):
+    for _way in ("up", "both"):
+        add(f"fault/slow-line/{_d}/{_way}", slow_line, _d, _way, needs=(GARENNE,), idle=True)
 
 
 class Forward:
