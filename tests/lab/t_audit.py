@@ -266,3 +266,19 @@ def h1_behind_h2(t):
     conf = tls(t)
     t.program(peers.GARENNE, ns, conf, "hub")
     audit(t, ns, conf).must("FAIL", "HTTP/2 preface", "nobody speaks it")
+
+
+@test("audit/xray", needs=(peers.XRAY,))
+def xray_hub(t):
+    """The same file run by Xray: what it answers to the probes, for comparison."""
+    ns = stage(t)
+    site(t, ns)
+    conf = reality()
+    t.program(peers.XRAY, ns, conf, "hub")
+    look = audit(t, ns, conf)
+    same = [m for g, m, s in look.lines if g == "ok" and s.startswith("as the target")]
+    unlike = [m for g, m, s in look.lines if s.startswith("unlike")]
+    t.note(f"{len(same)} kinds of probes answered as by the target; unlike it: "
+           f"{', '.join(unlike) or 'none'}")
+    if len(same) + len(unlike) < 20:
+        raise LabError(look.text[-1500:])
