@@ -20,6 +20,7 @@ struct audit {
 	struct ipport target; /* of REALITY; port 0: unknown */
 	const char *name;     /* that a visitor asks for; "" for none */
 	struct patience patience;
+	struct reply *ours, *theirs; /* room for two answers; borrowed */
 	struct grades g;
 };
 

@@ -205,7 +205,6 @@ static bool say_sealed(const struct audit *a, int fd, bool hub, int64_t shift_s,
 
 static bool say_replayed(const struct audit *a, int fd, bool hub)
 {
-	static struct reply first;
 	struct hello h;
 	int before;
 
@@ -216,9 +215,10 @@ static bool say_replayed(const struct audit *a, int fd, bool hub)
 	before = knock_dial(&a->hub, a->patience.first);
 	if (before == -1)
 		return false;
-	first.n = 0;
+	a->ours->n = 0; /* read to the end and forgotten */
 	if (knock_send(before, span_of(h.b, h.n)))
-		reply_read(&first, before, &a->patience);
+		reply_read(a->ours, before, &a->patience);
+	a->ours->n = 0;
 	close(before);
 	return knock_send(fd, span_of(h.b, h.n));
 }
@@ -277,26 +277,26 @@ static void level_ends(struct reply *r)
 
 static void judge_probe(struct audit *a, const struct probe *p, struct audit_server *bare)
 {
-	static struct reply ours, theirs;
+	struct reply *ours = a->ours, *theirs = a->theirs;
 	char why[REPLY_WHY_MAX] = "", text[64];
 	enum grade g;
 
-	converse(a, p, knock_dial(&a->hub, a->patience.first), true, &ours);
+	converse(a, p, knock_dial(&a->hub, a->patience.first), true, ours);
 	if (bare) {
-		converse(a, p, audit_server_visit(bare), false, &theirs);
+		converse(a, p, audit_server_visit(bare), false, theirs);
 		audit_server_leave(bare);
-		level_ends(&ours);
-		level_ends(&theirs);
+		level_ends(ours);
+		level_ends(theirs);
 	} else {
-		converse(a, p, knock_dial(&a->target, a->patience.first), false, &theirs);
+		converse(a, p, knock_dial(&a->target, a->patience.first), false, theirs);
 	}
-	g = reply_compare(&ours, &theirs, why);
+	g = reply_compare(ours, theirs, why);
 	/* Some libraries send an alert to somebody who has gone, others do not. */
-	if (g == GRADE_FAIL && bare && p->where == AND_ENDS && ours.end == theirs.end)
+	if (g == GRADE_FAIL && bare && p->where == AND_ENDS && ours->end == theirs->end)
 		g = GRADE_NOTE;
 	if (g == GRADE_OK)
 		grade(&a->g, g, p->what, "as %s: %s", bare ? "any server" : "the target",
-		      reply_text(&ours, text, sizeof(text)));
+		      reply_text(ours, text, sizeof(text)));
 	else
 		grade(&a->g, g, p->what, "unlike %s: %s", bare ? "a bare server" : "the target",
 		      why);
@@ -342,7 +342,7 @@ static bool is_h2(const struct reply *r)
 
 static void judge_inner(struct audit *a, const struct inner *in)
 {
-	static struct reply ours, theirs;
+	struct reply *ours = a->ours, *theirs = a->theirs;
 	const bool reality = a->in->stream.reality != NULL;
 	char get[ADDR_NAME_MAX + 64], alpn[16] = "", why[REPLY_WHY_MAX] = "", text[64];
 	int n = snprintf(get, sizeof(get),
@@ -350,26 +350,26 @@ static void judge_inner(struct audit *a, const struct inner *in)
 	struct span say = in->n ? span_of(in->text, in->n) : span_of(get, (size_t)n);
 	enum grade g;
 
-	audit_ask_tls(&a->hub, a->name, in->alpn, say, &a->patience, &ours, alpn);
-	if (*in->alpn && strcmp(in->alpn + 1, alpn) != 0 && !ours.unreachable) {
+	audit_ask_tls(&a->hub, a->name, in->alpn, say, &a->patience, ours, alpn);
+	if (*in->alpn && strcmp(in->alpn + 1, alpn) != 0 && !ours->unreachable) {
 		grade(&a->g, GRADE_NOTE, in->what, "%s is not agreed on", in->alpn + 1);
 		return;
 	}
 	if (reality)
-		audit_ask_tls(&a->target, a->name, in->alpn, say, &a->patience, &theirs, alpn);
+		audit_ask_tls(&a->target, a->name, in->alpn, say, &a->patience, theirs, alpn);
 	else
-		ask_fallback(a, alpn, say, &theirs);
-	g = reply_compare(&ours, &theirs, why);
-	if (ours.unreachable && theirs.unreachable)
+		ask_fallback(a, alpn, say, theirs);
+	g = reply_compare(ours, theirs, why);
+	if (ours->unreachable && theirs->unreachable)
 		grade(&a->g, GRADE_FAIL, in->what, "neither answers");
 	else if (g != GRADE_OK)
 		grade(&a->g, g, in->what, "unlike the %s: %s", reality ? "target" : "fallback",
 		      why);
-	else if (strcmp(alpn, "h2") == 0 && !is_h2(&ours))
+	else if (strcmp(alpn, "h2") == 0 && !is_h2(ours))
 		grade(&a->g, GRADE_FAIL, in->what, "h2 is agreed on, but nobody speaks it");
 	else
 		grade(&a->g, g, in->what, "as the %s: %s", reality ? "target" : "fallback",
-		      reply_text(&ours, text, sizeof(text)));
+		      reply_text(ours, text, sizeof(text)));
 }
 
 size_t audit_probe(struct audit *a)

@@ -21,6 +21,7 @@ struct wish {
 	unsigned wait_ms;
 	bool offline;
 	size_t probes;
+	struct reply *room; /* for two */
 };
 
 /* The first name of the certificate that is no pattern. */
@@ -82,8 +83,11 @@ static void choose_hub(const struct conf_inbound *in, const struct wish *w, stru
 static void audit_inbound(const struct conf_inbound *in, struct wish *w, struct grades *sum)
 {
 	char name[ADDR_NAME_MAX + 1], text[ADDR_TEXT_MAX];
-	struct audit a = {
-		.in = in, .name = name, .patience = {.first = w->wait_ms, .quiet = w->wait_ms / 4}};
+	struct audit a = {.in = in,
+			  .name = name,
+			  .ours = &w->room[0],
+			  .theirs = &w->room[1],
+			  .patience = {.first = w->wait_ms, .quiet = w->wait_ms / 4}};
 
 	choose_name(in, name);
 	if (w->name)
@@ -178,7 +182,9 @@ static int run(int argc, char **argv)
 	c = files_load(&f, &warnings);
 	if (!c)
 		return EXIT_CONFIG;
-	code = audit_conf(c, &w);
+	w.room = calloc(2, sizeof(*w.room));
+	code = w.room ? audit_conf(c, &w) : EXIT_FAILED;
+	free(w.room);
 	conf_free(c);
 	return code;
 }

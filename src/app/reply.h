@@ -12,7 +12,7 @@
 enum { REPLY_MAX = 32768, REPLY_WHY_MAX = 192 };
 
 struct reply {
-	uint8_t b[REPLY_MAX];
+	uint8_t b[REPLY_MAX + 1]; /* room for an end of string */
 	size_t n;
 	enum knock_end end;
 	bool unreachable;
@@ -28,7 +28,8 @@ struct patience {
 void reply_read(struct reply *r, int fd, const struct patience *p);
 /** "nothing, stays open", "7 bytes, then closes" ... into @out; returns @out. */
 char *reply_text(const struct reply *r, char *out, size_t cap);
-/** Does @ours look like @theirs? GRADE_OK, or worse and the difference in @why[REPLY_WHY_MAX]. */
-enum grade reply_compare(const struct reply *ours, const struct reply *theirs, char *why);
+/** Does @ours look like @theirs? GRADE_OK, or worse and the difference in @why[REPLY_WHY_MAX].
+ * Dates in both are blotted out. */
+enum grade reply_compare(struct reply *ours, struct reply *theirs, char *why);
 
 #endif

@@ -20,7 +20,7 @@ enum { DIAL_MS = 5000, ANSWER_MS = 5000, PAGE_MAX = 8192, SECONDS_A_DAY = 86400 
 
 static void read_shape(struct site_shape *s, int fd)
 {
-	static uint8_t in[REALITY_FLIGHT_MAX];
+	uint8_t in[REALITY_FLIGHT_MAX];
 	uint64_t until = knock_now_ms() + ANSWER_MS;
 	struct reality_flight f;
 	size_t n = 0;

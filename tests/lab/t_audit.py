@@ -9,6 +9,7 @@ import subprocess
 from . import LabError, netns, peers, traffic
 from .configs import UUID_A, config
 from .harness import test
+from .proc import until
 
 NAME = "vps.test"
 SITE, HUB, WEB = "127.0.0.2", "127.0.0.1", "127.0.0.3"
@@ -127,6 +128,20 @@ def stage(t):
     return t.net(netns.Solo).host
 
 
+def answers(ns):
+    try:
+        traffic.Direct(ns).tcp(HUB, 443, 1).close()
+        return True
+    except OSError:
+        return False
+
+
+def start(t, peer, ns, conf):
+    """The target has the same port: that somebody listens there says nothing yet."""
+    t.program(peer, ns, conf, "hub")
+    until(lambda: answers(ns), 15, "the hub answers")
+
+
 def audit(t, ns, conf, *more):
     return Look(t, ns, "audit", "-wait", "700", *more, t.write("hub.json", conf))
 
@@ -171,7 +186,7 @@ def reality_hub(t):
     ns = stage(t)
     site(t, ns)
     conf = reality()
-    t.program(peers.GARENNE, ns, conf, "hub")
+    start(t, peers.GARENNE, ns, conf)
     look = audit(t, ns, conf)
     look.must_not("FAIL")
     same = [m for g, m, s in look.lines if g == "ok" and s.startswith("as the target")]
@@ -186,7 +201,7 @@ def tls_hub(t):
     ns = stage(t)
     web(t, ns)
     conf = tls(t)
-    t.program(peers.GARENNE, ns, conf, "hub")
+    start(t, peers.GARENNE, ns, conf)
     look = audit(t, ns, conf)
     look.must_not("FAIL")
     if look.code != 0 or len([1 for g, m, s in look.lines if s.startswith("as ")]) < 15:
@@ -264,7 +279,7 @@ def h1_behind_h2(t):
     ns = stage(t)
     web(t, ns, h2=False)
     conf = tls(t)
-    t.program(peers.GARENNE, ns, conf, "hub")
+    start(t, peers.GARENNE, ns, conf)
     audit(t, ns, conf).must("FAIL", "HTTP/2 preface", "nobody speaks it")
 
 
@@ -274,7 +289,7 @@ def xray_hub(t):
     ns = stage(t)
     site(t, ns)
     conf = reality()
-    t.program(peers.XRAY, ns, conf, "hub")
+    start(t, peers.XRAY, ns, conf)
     look = audit(t, ns, conf)
     same = [m for g, m, s in look.lines if g == "ok" and s.startswith("as the target")]
     unlike = [m for g, m, s in look.lines if s.startswith("unlike")]
