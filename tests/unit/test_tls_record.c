@@ -667,6 +667,32 @@ static void engine_end_of_writing(void **state)
 	talk_end(&t);
 }
 
+/* Records without content, in every length that there can be at the ends, and cut to them. */
+static void empty_records(void **state)
+{
+	static const size_t asked[] = {0, 22, 23, 24, 287, 16405, 16406, 16407, 70000};
+
+	(void)state;
+	for (size_t suite = 0; suite < 3; suite++)
+		for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+			size_t want = asked[i] < 22 ? 22 : asked[i] > 16406 ? 16406 : asked[i];
+			struct bufq q = {NULL, NULL, 0}, to = {NULL, NULL, 0};
+			struct tls_dir wr, rd;
+			uint8_t type = 0;
+
+			dirs(&wr, &rd, suite);
+			assert_int_equal(tls_record_seal_empty(&wr, TLS_TYPE_DATA, asked[i], &q), 0);
+			assert_int_equal(q.len, want);
+			assert_int_equal(tls_record_open(&rd, &q, &to, &type), want);
+			assert_int_equal(type, TLS_TYPE_DATA);
+			assert_int_equal(to.len, 0);
+			assert_int_equal(q.len, 0);
+			tls_dir_fini(&wr);
+			tls_dir_fini(&rd);
+		}
+	assert_int_equal(buf_live(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -687,6 +713,7 @@ int main(void)
 		cmocka_unit_test(engine_key_updates),
 		cmocka_unit_test(engine_bad_messages),
 		cmocka_unit_test(engine_tickets),
+		cmocka_unit_test(empty_records),
 		cmocka_unit_test(engine_idle_records),
 		cmocka_unit_test(engine_renews_its_key),
 		cmocka_unit_test(engine_end_of_writing),
