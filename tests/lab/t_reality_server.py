@@ -441,7 +441,8 @@ def strangers(t):
     nginx(t, s.ns, TARGET)
     tap = t.server(traffic.Tap, s.ns, 0, (LOOP, TARGET), LOOP, 1 << 24)
     p = s.ours(server(target=f"{LOOP}:{tap.port}"))
-    p.mark()
+    # what ours asks the target at its start must not be taken for a probe of ours
+    until(lambda: p.log().count("after a handshake for") == 6, 30, "the target's manners")
     held = sockets(p)
     for name, probe in PROBES.items():
         with t.cell(name):
@@ -456,7 +457,7 @@ def strangers(t):
                 expect(abs(len(got) - len(d_got)) <= 4 and got[:1] == d_got[:1],
                        f"the target answers {d_got[:40]!r}, ours {got[:40]!r}")
     with t.cell("nothing is left open"):
-        until(lambda: sockets(p) <= held, 10, "connections are closed")
+        until(lambda: sockets(p) <= held, 10, f"connections are closed, down to {held} sockets")
 
 
 def half_open(t):
@@ -490,8 +491,8 @@ def half_open(t):
         expect(traffic.recv_end(c) == "eof", "no end")
         c.sendall(data)
         c.shutdown(socket.SHUT_WR)
-        until(lambda: heard, traffic.WAIT, "the target has heard all")
-        expect(heard[0] == data, "other bytes")
+        # not by this visitor alone: it is asked for its manners too
+        until(lambda: data in heard, traffic.WAIT, "the target has heard all")
 
 
 def no_target(t):
