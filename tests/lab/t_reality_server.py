@@ -16,7 +16,7 @@ import time
 
 from . import LabError, Skip, configs, netns, peers, traffic
 from .harness import add
-from .peers import GARENNE, XRAY
+from .peers import GARENNE, XRAY, XRAY_OLD
 from .proc import until
 from .scene import clock_shifted, expect
 
@@ -150,6 +150,17 @@ def fingerprints(t):
             s.passes(via, 64 * traffic.MIB if fp == "chrome" else 4 * traffic.MIB)
 
 
+def generations(t):
+    """The client of an older Xray, which knows no hybrid key shares."""
+    s = Stage(t)
+    nginx(t, s.ns, TARGET)
+    s.ours(server())
+    for fp, via in zip(("chrome", "firefox"), s.theirs(
+            *(client(fp, fingerprint=fp) for fp in ("chrome", "firefox")), peer=XRAY_OLD)):
+        with t.cell(fp):
+            s.passes(via, 4 * traffic.MIB)
+
+
 def targets(t):
     s = Stage(t)
     kinds = [(f"{cert}, {suite}", TARGET + i, cert, suite) for i, (cert, suite) in enumerate(
@@ -246,16 +257,19 @@ def unusable(t):
 
 
 def cut_up(t):
-    """The ClientHello of a genuine client over many records, and byte by byte."""
+    """The ClientHello of a genuine client over many records, byte by byte, and behind a
+    PROXY header."""
     s = Stage(t)
     nginx(t, s.ns, TARGET)
-    s.ours(server())
+    behind = server(SERVER + 1)
+    behind["streamSettings"]["tcpSettings"] = {"acceptProxyProtocol": True}
+    s.ours(server(), behind)
 
-    def splitter(cut):
+    def splitter(cut, to=SERVER):
         def serve(_srv, c, _peer):
             head = traffic.recv_exact(c, 5)
             hello = traffic.recv_exact(c, struct.unpack("!H", head[3:])[0])
-            with s.connect() as o:
+            with s.connect(to) as o:
                 cut(o, head, hello)
                 back = threading.Thread(target=pump, args=(o, c), daemon=True)
                 back.start()
@@ -271,11 +285,16 @@ def cut_up(t):
         for b in head + hello:
             o.sendall(bytes([b]))
 
-    cuts = (("records of 100", splitter(records)), ("byte by byte", splitter(bytewise)))
+    def headed(o, head, hello):
+        o.sendall(b"PROXY TCP4 192.0.2.77 192.0.2.1 5555 443\r\n" + head + hello)
+
+    cuts = (("records of 100", splitter(records)), ("byte by byte", splitter(bytewise)),
+            ("PROXY header", splitter(headed, SERVER + 1)))
     vias = s.theirs(*(client(f"cut{i}", port) for i, (_, port) in enumerate(cuts)))
     for (name, _), via in zip(cuts, vias):
         with t.cell(name):
             s.passes(via)
+    s.p.wait_log("from 192.0.2.77:5555 accepted")
 
 
 def pump(src, dst):
@@ -647,6 +666,7 @@ def refusals(t):
 
 
 add("reality-server/fingerprints", fingerprints, needs=(GARENNE, XRAY), limit=240)
+add("reality-server/generations", generations, needs=(GARENNE, XRAY_OLD))
 add("reality-server/targets", targets, needs=(GARENNE, XRAY))
 add("reality-server/shapes", shapes, needs=(GARENNE, XRAY))
 add("reality-server/unusable-targets", unusable, needs=(GARENNE, XRAY))

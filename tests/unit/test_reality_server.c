@@ -68,7 +68,8 @@ static void on_done(struct reality_user *u, const struct reality_result *res)
 		s->early = res->early->len;
 }
 
-static void scene_open(struct scene *s, bool with_target)
+/* @early: bytes that somebody has read of the client before; may be NULL. */
+static void scene_open_with(struct scene *s, bool with_target, struct bufq *early)
 {
 	static char name[64];
 	static int n;
@@ -77,8 +78,7 @@ static void scene_open(struct scene *s, bool with_target)
 	struct reality_peer peer = {.resolver = NULL};
 	struct stream *client;
 
-	memset(s, 0, sizeof(*s));
-	s->l = loop_new(0);
+	*s = (struct scene){.l = loop_new(0)};
 	snprintf(name, sizeof(name), "@garenne-reality-%d-%d", (int)getpid(), n++);
 	s->conf = (struct conf_reality_server){.target_unix = name,
 					       .names = {names, 1},
@@ -97,13 +97,18 @@ static void scene_open(struct scene *s, bool with_target)
 	assert_non_null(s->rs);
 	s->user.on_done = on_done;
 	client = turn_pair(s->l, &s->client);
-	s->a = reality_accept_start(s->rs, client, NULL, &peer, &s->user);
+	s->a = reality_accept_start(s->rs, client, early, &peer, &s->user);
 	assert_non_null(s->a);
 	if (!with_target)
 		return;
 	turn_until(s->l, (s->target = accept4(s->listener, NULL, NULL,
 					      SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0);
 	turn_idle(s->l);
+}
+
+static void scene_open(struct scene *s, bool with_target)
+{
+	scene_open_with(s, with_target, NULL);
 }
 
 static void scene_close(struct scene *s)
@@ -157,6 +162,20 @@ static void stranger_by_bytes(void **state)
 	assert_stranger(&s);
 	assert_heard(&s, s.target, "GET / HTTP/1.0\r\n\r\n", 18);
 	assert_int_equal(s.early, 0);
+	scene_close(&s);
+}
+
+static void stranger_by_early_bytes(void **state)
+{
+	struct bufq early = {NULL, NULL, 0};
+	struct scene s;
+
+	(void)state;
+	assert_int_equal(bufq_append(&early, span_str("GET /")), 0);
+	scene_open_with(&s, true, &early);
+	say(s.client, " HTTP/1.0", 9);
+	assert_stranger(&s);
+	assert_heard(&s, s.target, "GET /", 5);
 	scene_close(&s);
 }
 
@@ -484,6 +503,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stranger_by_bytes),	cmocka_unit_test(stranger_by_silence),
+		cmocka_unit_test(stranger_by_early_bytes),
 		cmocka_unit_test(stranger_by_target),	cmocka_unit_test(stranger_by_end),
 		cmocka_unit_test(no_target),		cmocka_unit_test(ours_with_either_key),
 		cmocka_unit_test(ours_in_pieces),	cmocka_unit_test(bad_finished),
