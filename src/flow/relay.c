@@ -88,17 +88,16 @@ static void look_for_sockets(struct pump *p)
 /* Steps out of layers that have done their work. What one of them knew about half-close stays. */
 static void shorten(struct relay *r)
 {
-	struct stream *a, *b;
+	bool a_half = stream_can_half_close(r->a), b_half = stream_can_half_close(r->b);
+	struct stream *a = stream_unwrap(r->a), *b = stream_unwrap(r->b);
 
-	r->limits.a_half_close = r->limits.a_half_close && stream_can_half_close(r->a);
-	r->limits.b_half_close = r->limits.b_half_close && stream_can_half_close(r->b);
-	a = stream_unwrap(r->a);
-	b = stream_unwrap(r->b);
 	if (a != r->a) {
+		r->limits.a_half_close = r->limits.a_half_close && a_half;
 		r->a = r->up.from = r->down.to = a;
 		stream_attach(a, &r->on_a);
 	}
 	if (b != r->b) {
+		r->limits.b_half_close = r->limits.b_half_close && b_half;
 		r->b = r->up.to = r->down.from = b;
 		stream_attach(b, &r->on_b);
 	}
