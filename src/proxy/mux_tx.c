@@ -124,22 +124,26 @@ static struct buf *next_payload(struct mux_session *s)
 	return b;
 }
 
-/* The New frame; for UDP together with the first datagram, as XUDP wants it. */
+/* Right behind the first New, which makes the id known: stock peers ignore it. */
+static void put_hello(struct mux *m, uint16_t id)
+{
+	struct muxext hello = {.has = MUXEXT_HELLO, .window = m->conf.window};
+
+	if (m->said_hello || m->conf.xudp_single || m->conf.role != MUX_CLIENT)
+		return;
+	m->said_hello = true;
+	mux_tx_ext(m, id, &hello);
+	bufq_move(&m->out, &m->control, m->control.len);
+}
+
+/* The New frame of a TCP session; a UDP one's goes with its first datagram, as XUDP wants it. */
 static void put_head(struct mux_session *s)
 {
-	struct mux *m = s->m;
 	struct buf *head = s->head;
 
 	s->head = NULL;
-	bufq_push(&m->out, head);
-	if (!m->said_hello && !m->conf.xudp_single && m->conf.role == MUX_CLIENT) {
-		struct muxext hello = {.has = MUXEXT_HELLO, .window = m->conf.window};
-
-		/* Right behind the New that makes the id known: stock peers ignore it. */
-		m->said_hello = true;
-		mux_tx_ext(m, s->id, &hello);
-		bufq_move(&m->out, &m->control, m->control.len);
-	}
+	bufq_push(&s->m->out, head);
+	put_hello(s->m, s->id);
 }
 
 /* One turn of @s: frames worth its deficit. True when it wants another. */
@@ -160,6 +164,7 @@ static bool serve(struct mux_session *s)
 		if (s->is_dgram) {
 			m->tx_total -= b->len;
 			bufq_push(&m->out, b);
+			put_hello(m, s->id);
 		} else {
 			put_data(m, s->id, b);
 		}
