@@ -12,6 +12,7 @@ import subprocess
 from . import LabError, Skip, configs, netns, peers, traffic
 from .harness import add, test
 from .peers import GARENNE, XRAY
+from .proc import until
 from .scene import expect
 from .t_reverse import Reverse
 
@@ -271,6 +272,11 @@ def dig_udp(t):
 
 # ---- iperf3 ----------------------------------------------------------------------------
 
+def not_busy(result):
+    """Its server takes a moment to be done with the test before."""
+    return None if "server is busy" in result[1] else result
+
+
 def iperf(t, portal, bridge):
     """iperf3 through the port forward: TCP either way, several streams, and UDP. Not
     --bidir: the server tells its two connections apart by the order in which they arrive,
@@ -290,7 +296,8 @@ def iperf(t, portal, bridge):
                        ("udp", ("-u", "-b", "40M", "-l", "1200", "-n", "8M")),
                        ("udp down", ("-u", "-b", "40M", "-l", "1200", "-n", "8M", "-R"))):
         with t.cell(name):
-            code, out, err = run(r.net.client, "iperf3", "-c", r.net.VPS[4], "-J", *args)
+            code, out, err = until(lambda args=args: not_busy(run(
+                r.net.client, "iperf3", "-c", r.net.VPS[4], "-J", *args)), 30, "iperf3 is free")
             res = json.loads(out) if out.startswith("{") else {}
             expect(code == 0 and "error" not in res, f"{code}: {res.get('error', err)[:200]}")
             end = res["end"]
