@@ -147,9 +147,11 @@ static void proxy_parse(const struct jnode *settings, const char *name, bool htt
 static void blackhole_parse(const struct jnode *settings, struct conf_out_blackhole *out)
 {
 	static const struct key keys[] = {KNOWN("response"), KEYS_END};
-	static const struct key response_keys[] = {KNOWN("type"), KEYS_END};
+	static const struct key response_keys[] = {KNOWN("type"), KNOWN("status"), KEYS_END};
+	enum { STATUS = 403, NO_CONTENT = 204 };
 	struct jnode n, type;
 	const char *text;
+	int64_t status;
 
 	jnode_object(settings, keys);
 	jnode_get(settings, "response", &n);
@@ -163,6 +165,11 @@ static void blackhole_parse(const struct jnode *settings, struct conf_out_blackh
 	out->http = strcasecmp(text, "http") == 0;
 	if (!out->http && strcasecmp(text, "none") != 0)
 		jnode_error(&type, "unknown config id: %.40s, expected none or http", text);
+	status = jnode_int(&n, "status", NO_CONTENT, STATUS, STATUS);
+	out->no_content = status == NO_CONTENT;
+	jnode_get(&n, "status", &type);
+	if (status != STATUS && status != NO_CONTENT)
+		jnode_error(&type, "found %d, expected 403 or 204", (int)status);
 }
 
 static void loopback_parse(const struct jnode *settings, struct conf_out_loopback *out)

@@ -203,7 +203,11 @@ static void report_unknown(const struct jnode *n, const struct key *keys)
 		if (k->kind == KEY_KNOWN)
 			names[count++] = k->name;
 	near = word_nearest(n->key, names, count);
-	if (near)
+	if (n->ld->strict && near)
+		jnode_error(n, "unknown key; did you mean \"%s\"?", near);
+	else if (n->ld->strict)
+		jnode_error(n, "unknown key");
+	else if (near)
 		jnode_warn(n, "unknown key, ignored; did you mean \"%s\"?", near);
 	else
 		jnode_warn(n, "unknown key, ignored");
@@ -270,8 +274,12 @@ static void drop_duplicates(const struct jnode *obj, bool any_case)
 
 		if ((any_case ? strcasecmp : strcmp)(before->string, sorted[i]->string) != 0)
 			continue;
-		jnode_warn(&m, "is given twice; line %d is overruled by this one",
-			   json_line(obj->doc, before));
+		if (m.ld->strict)
+			jnode_error(&m, "is given twice, first at line %d",
+				    json_line(obj->doc, before));
+		else
+			jnode_warn(&m, "is given twice; line %d is overruled by this one",
+				   json_line(obj->doc, before));
 		overrule(before);
 	}
 	free(sorted);

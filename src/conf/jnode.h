@@ -24,6 +24,7 @@ struct load {
 	struct conf *conf;
 	struct conf_arena *arena;
 	struct conf_msgs *msgs;
+	bool strict; /* files of ours alone: an unknown key or one that is given twice is an error */
 };
 
 struct jnode {

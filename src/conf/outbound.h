@@ -100,6 +100,7 @@ struct conf_out_freedom {
 
 struct conf_out_blackhole {
 	bool http; /* answer with a 403 page */
+	bool no_content; /* ours: with a 204 answer instead */
 };
 
 struct conf_out_vless {

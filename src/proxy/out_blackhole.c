@@ -8,21 +8,27 @@
 
 enum { PAGE_MS = 1000 }; /* between the page and the end, as Xray */
 
-static const char page[] = "HTTP/1.1 403 Forbidden\r\n"
-			   "Connection: close\r\n"
-			   "Cache-Control: max-age=3600, public\r\n"
-			   "Content-Length: 0\r\n"
-			   "\r\n";
+static const char forbidden[] = "HTTP/1.1 403 Forbidden\r\n"
+				"Connection: close\r\n"
+				"Cache-Control: max-age=3600, public\r\n"
+				"Content-Length: 0\r\n"
+				"\r\n";
+/* For those who only want to know whether we are there. */
+static const char no_content[] = "HTTP/1.1 204 No Content\r\n"
+				 "Connection: close\r\n"
+				 "\r\n";
 
 struct out_blackhole {
 	struct outbound o;
 	bool http;
+	struct span page;
 };
 
 /* A far side that says one page, listens to nothing and ends. */
 struct pager {
 	struct stream s;
 	struct timer timer;
+	struct span page;
 	bool said, over;
 };
 
@@ -35,12 +41,12 @@ static ssize_t pager_read(struct stream *s, struct bufq *into, size_t max)
 {
 	struct pager *p = of(s);
 
-	if (!p->said && max >= sizeof(page) - 1) {
-		if (bufq_append(into, span_str(page)) != 0)
+	if (!p->said && max >= p->page.n) {
+		if (bufq_append(into, p->page) != 0)
 			return -ERR_NOMEM;
 		p->said = true;
 		timer_start(&p->timer, PAGE_MS);
-		return sizeof(page) - 1;
+		return (ssize_t)p->page.n;
 	}
 	return p->over ? -ERR_END : 0;
 }
@@ -88,7 +94,7 @@ static void on_due(struct timer *t)
 }
 
 static const struct stream_ops pager_ops = {
-	.name = "403 page",
+	.name = "page",
 	.read = pager_read,
 	.write = pager_write,
 	.want = pager_want,
@@ -96,12 +102,13 @@ static const struct stream_ops pager_ops = {
 	.close = pager_close,
 };
 
-static struct stream *pager_new(struct loop *l)
+static struct stream *pager_new(struct loop *l, struct span page)
 {
 	struct pager *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return NULL;
+	p->page = page;
 	stream_init(&p->s, &pager_ops, l);
 	timer_init(&p->timer, l, on_due);
 	return &p->s;
@@ -147,17 +154,18 @@ static void open_udp(struct flow *f)
 
 static void blackhole_open(struct outbound *o, struct flow *f)
 {
+	struct out_blackhole *b = container_of(o, struct out_blackhole, o);
 	struct stream *s;
 
 	if (f->net == CONF_UDP) {
 		open_udp(f);
 		return;
 	}
-	if (!container_of(o, struct out_blackhole, o)->http) {
+	if (!b->http) {
 		flow_failed(f, -ERR_BLOCKED, NULL);
 		return;
 	}
-	s = pager_new(f->loop);
+	s = pager_new(f->loop, b->page);
 	if (s)
 		flow_connected(f, s, false);
 	else
@@ -183,5 +191,6 @@ struct outbound *out_blackhole_new(struct core *c, const struct conf_outbound *c
 		return NULL;
 	b->o = (struct outbound){.ops = &blackhole_ops, .tag = conf->tag, .core = c};
 	b->http = conf->blackhole.http;
+	b->page = span_str(conf->blackhole.no_content ? no_content : forbidden);
 	return &b->o;
 }
