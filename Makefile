@@ -23,6 +23,7 @@ Q      := $(if $(filter 1,$(V)),,@)
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0)
 PKGS    := libssl libcrypto libcjson libcares libpcre2-8 libnl-3.0 libbrotlidec zlib libzstd
+PKGS    += libqrencode
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lev -lpthread -lm
 

@@ -12,12 +12,13 @@ may() {
 	crypto) echo base crypto ;;
 	proto) echo base crypto proto ;;
 	conf) echo base crypto proto conf ;;
+	mesh) echo base crypto proto conf mesh ;;
 	route) echo base crypto proto conf route ;;
 	net) echo base crypto proto conf net ;;
 	flow) echo base crypto proto conf route net flow ;;
 	proxy) echo base crypto proto conf route net flow proxy ;;
 	vpn) echo base crypto proto conf route net flow vpn ;;
-	app) echo base crypto proto conf route net flow proxy vpn app ;;
+	app) echo base crypto proto conf mesh route net flow proxy vpn app ;;
 	main) echo base conf app ;;
 	*) echo "" ;;
 	esac
@@ -29,8 +30,9 @@ owner() {
 	ev.h | ares.h) echo net ;;
 	openssl/ssl.h | openssl/err.h | openssl/bio.h | openssl/x509*.h | openssl/pem.h) echo "net app" ;;
 	openssl/*) echo "crypto net app" ;;
-	cjson/*) echo "conf flow proxy vpn app" ;;
+	cjson/*) echo "conf mesh flow proxy vpn app" ;;
 	pcre2.h) echo route ;;
+	qrencode.h) echo app ;;
 	lwip/* | netlink/*) echo vpn ;;
 	*) echo "" ;;
 	esac

@@ -8,7 +8,7 @@
 set -eu
 
 build="gcc make git pkg-config libc6-dev libev-dev libcjson-dev libssl-dev libc-ares-dev
-libpcre2-dev libnl-3-dev libbrotli-dev zlib1g-dev libzstd-dev libcmocka-dev xz-utils"
+libqrencode-dev libpcre2-dev libnl-3-dev libbrotli-dev zlib1g-dev libzstd-dev libcmocka-dev xz-utils"
 # Hosts and networks made of namespaces.
 hosts="python3 iproute2 nftables util-linux curl openssl"
 # clang and its runtime fuzz; the rest are programs to talk to, and Go modules need CAs.

@@ -1,0 +1,79 @@
+/* Building the files. Private to this folder. */
+#ifndef GARENNE_MESH_EMIT_H
+#define GARENNE_MESH_EMIT_H
+
+#include <cjson/cJSON.h>
+
+#include "mesh/compile.h"
+
+struct emit {
+	const struct mesh *m;
+	const struct mesh_keys *keys;
+	struct mesh_output *out;
+	int node; /* whose file it is */
+	bool failed;
+};
+
+enum { EMIT_TEXT = 200, EMIT_PREFIXES = 1024 };
+
+/* Members; all take a NULL parent, which comes of memory being out. */
+cJSON *emit_obj(struct emit *e, cJSON *obj, const char *key);
+cJSON *emit_list(struct emit *e, cJSON *obj, const char *key);
+cJSON *emit_item(struct emit *e, cJSON *list); /* an object in a list */
+void emit_str(struct emit *e, cJSON *obj, const char *key, const char *text);
+void emit_num(struct emit *e, cJSON *obj, const char *key, double v);
+void emit_bool(struct emit *e, cJSON *obj, const char *key, bool v);
+void emit_text(struct emit *e, cJSON *list, const char *text);
+/** A list of one text. */
+void emit_one(struct emit *e, cJSON *obj, const char *key, const char *text);
+void emit_prefixes(struct emit *e, cJSON *obj, const char *key, const struct prefix *v, size_t n);
+/** "22,80-90", or nothing when any port will do. */
+void emit_ports(struct emit *e, cJSON *obj, const struct conf_ports *ports);
+void emit_network(struct emit *e, cJSON *obj, unsigned networks);
+
+/** "policy[0] name to paris" into @out; returns @out. */
+char *emit_rule_tag(const struct mesh_rule *r, const char *node, char *out);
+/** A routing rule with its tag and target; conditions are the caller's to add. */
+cJSON *emit_rule(struct emit *e, cJSON *rules, const char *tag, const char *outbound);
+/** Adds "network": "tcp,udp", so that a rule without other conditions takes everything. */
+void emit_anything(struct emit *e, cJSON *rule);
+
+void emit_blackhole(struct emit *e, cJSON *outbounds);
+/** A way to the internet, but to nobody's LAN. */
+void emit_exit(struct emit *e, cJSON *outbounds, const char *tag);
+/** The prefixes that are on no internet, for rules that keep an exit from them. */
+void emit_private(struct emit *e, cJSON *obj, const char *key);
+/** streamSettings of the mesh's own inbound of hub @hub. */
+void emit_server_stream(struct emit *e, cJSON *inbound, int hub);
+/** A VLESS outbound to hub @hub. @reverse: the tag of what comes back through it, or NULL. */
+void emit_to_hub(struct emit *e, cJSON *outbounds, const char *tag, int hub,
+		 const struct uuid *id, const char *reverse);
+/** Local proxy and TUN of a node. */
+void emit_local_inbounds(struct emit *e, cJSON *inbounds);
+/** The tags of those under @key. */
+void emit_local_tags(struct emit *e, cJSON *rule);
+bool emit_has_local(const struct mesh_node *n);
+/** "dns" with the names of one node, or of the node itself for @all. */
+void emit_names(struct emit *e, cJSON *root);
+/** log, and for stock programs the versions that understand the file. */
+void emit_head(struct emit *e, cJSON *root);
+
+/** Names of @node that lead into @to, as "full:NAME" under "domain"; false when there are none. */
+bool emit_domains(struct emit *e, cJSON *rule, int node, const struct mesh_place *to, size_t n);
+
+/** Takes @root. */
+void emit_file(struct emit *e, cJSON *root, enum mesh_file_kind kind, const char *suffix);
+/** Takes @text. */
+void emit_file_text(struct emit *e, char *text, enum mesh_file_kind kind, const char *suffix);
+void emit_note(struct emit *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+void emit_hub(struct emit *e);
+void emit_site(struct emit *e);
+void emit_site_v2ray(struct emit *e);
+void emit_phone(struct emit *e);
+void emit_limits(struct emit *e);
+
+/** The outbound of a site's or hub's own places, and for stock programs of its hosts. */
+void emit_lan(struct emit *e, cJSON *outbounds, const char *tag);
+
+#endif

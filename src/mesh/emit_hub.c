@@ -1,0 +1,321 @@
+/*
+ * A hub: one inbound for all nodes, each with two accounts (one offers the site
+ * itself, one opens flows), a portal for each site, the policy as rules over
+ * accounts and virtual addresses, and what else has a port here.
+ */
+#include <stdio.h>
+
+#include "crypto/secret.h"
+#include "mesh/part.h"
+
+static void account(struct emit *e, cJSON *users, const struct uuid *uuid, const char *email,
+		    const char *name)
+{
+	cJSON *u = emit_item(e, users);
+	char id[UUID_TEXT], text[EMIT_TEXT];
+
+	snprintf(text, sizeof(text), "%s%s", email, name);
+	uuid_text(uuid, id);
+	emit_str(e, u, "id", id);
+	emit_str(e, u, "email", text);
+	secret_wipe(id, sizeof(id));
+}
+
+static cJSON *last(cJSON *list)
+{
+	return cJSON_GetArrayItem(list, cJSON_GetArraySize(list) - 1);
+}
+
+static void portal_tag(const struct mesh_node *site, char out[EMIT_TEXT])
+{
+	snprintf(out, EMIT_TEXT, "to.%s", site->name);
+}
+
+static void bridge_name(const struct emit *e, const struct mesh_node *site, char out[EMIT_TEXT])
+{
+	snprintf(out, EMIT_TEXT, "%s.%s.bridge.%s", site->name, e->m->nodes[e->node].name,
+		 e->m->domain);
+}
+
+/* The account of a node's flows, with the address that these come from. */
+static void flow_account(struct emit *e, cJSON *users, size_t node)
+{
+	const struct mesh_node *v = &e->m->nodes[node];
+	char text[64];
+	cJSON *list;
+
+	account(e, users, &e->keys[node].id, "", v->name);
+	if (*e->m->flow)
+		emit_str(e, last(users), "flow", e->m->flow);
+	if (e->m->nodes[e->node].software != MESH_GARENNE)
+		return;
+	list = emit_list(e, last(users), "source");
+	emit_text(e, list, ip_text(&v->ip4, text, sizeof(text)));
+	if (v->ip6.family)
+		emit_text(e, list, ip_text(&v->ip6, text, sizeof(text)));
+}
+
+static void mesh_inbound(struct emit *e, cJSON *inbounds)
+{
+	const struct mesh *m = e->m;
+	const struct mesh_hub *h = &m->nodes[e->node].hub;
+	cJSON *in = emit_item(e, inbounds), *s, *users;
+	char tag[EMIT_TEXT];
+
+	emit_str(e, in, "tag", "mesh");
+	if (*h->listen)
+		emit_str(e, in, "listen", h->listen);
+	emit_num(e, in, "port", h->address.port);
+	emit_str(e, in, "protocol", "vless");
+	s = emit_obj(e, in, "settings");
+	emit_str(e, s, "decryption", "none");
+	users = emit_list(e, s, "clients");
+	for (size_t i = m->n_hubs; i < m->n_nodes; i++) {
+		flow_account(e, users, i);
+		if (m->nodes[i].kind != MESH_SITE)
+			continue;
+		account(e, users, &e->keys[i].portal, "portal.", m->nodes[i].name);
+		portal_tag(&m->nodes[i], tag);
+		if (m->nodes[i].software != MESH_V2RAY)
+			emit_str(e, emit_obj(e, last(users), "reverse"), "tag", tag);
+	}
+	emit_server_stream(e, in, e->node);
+}
+
+static void forward_inbounds(struct emit *e, cJSON *inbounds)
+{
+	for (size_t i = 0; i < e->m->n_forwards; i++) {
+		const struct mesh_forward *f = &e->m->forwards[i];
+		char text[EMIT_TEXT];
+		cJSON *in, *s;
+
+		if (f->hub != e->node)
+			continue;
+		in = emit_item(e, inbounds);
+		snprintf(text, sizeof(text), "forward.%s", f->name);
+		emit_str(e, in, "tag", text);
+		if (*f->listen)
+			emit_str(e, in, "listen", f->listen);
+		emit_num(e, in, "port", f->port);
+		emit_str(e, in, "protocol", "dokodemo-door");
+		s = emit_obj(e, in, "settings");
+		emit_str(e, s, "address", ip_text(&f->to.prefix.ip, text, sizeof(text)));
+		emit_num(e, s, "port", f->to_port);
+		emit_str(e, s, "network",
+			 f->networks == CONF_TCP ? "tcp" : f->networks == CONF_UDP ? "udp" : "tcp,udp");
+	}
+}
+
+/* ---- classic portals ---- */
+
+static bool has_classic(const struct mesh *m)
+{
+	for (size_t i = m->n_hubs; i < m->n_nodes; i++)
+		if (m->nodes[i].software == MESH_V2RAY)
+			return true;
+	return false;
+}
+
+static void portals(struct emit *e, cJSON *root)
+{
+	const struct mesh *m = e->m;
+	cJSON *list = emit_list(e, emit_obj(e, root, "reverse"), "portals");
+	char text[EMIT_TEXT];
+
+	for (size_t i = m->n_hubs; i < m->n_nodes; i++) {
+		cJSON *p;
+
+		if (m->nodes[i].software != MESH_V2RAY)
+			continue;
+		p = emit_item(e, list);
+		portal_tag(&m->nodes[i], text);
+		emit_str(e, p, "tag", text);
+		bridge_name(e, &m->nodes[i], text);
+		emit_str(e, p, "domain", text);
+		snprintf(text, sizeof(text), "portal.%s", m->nodes[i].name);
+		emit_one(e, p, "user", text);
+	}
+}
+
+/* A site offers itself by a name that nobody else may ask for. */
+static void portal_rules(struct emit *e, cJSON *rules)
+{
+	const struct mesh *m = e->m;
+	char tag[EMIT_TEXT], text[EMIT_TEXT + 8], name[EMIT_TEXT];
+	cJSON *r;
+
+	for (size_t i = m->n_hubs; i < m->n_nodes; i++) {
+		if (m->nodes[i].software != MESH_V2RAY)
+			continue;
+		portal_tag(&m->nodes[i], tag);
+		snprintf(text, sizeof(text), "portal of %s", m->nodes[i].name);
+		r = emit_rule(e, rules, text, tag);
+		emit_one(e, r, "inboundTag", "mesh");
+		snprintf(text, sizeof(text), "portal.%s", m->nodes[i].name);
+		emit_one(e, r, "user", text);
+		bridge_name(e, &m->nodes[i], name);
+		snprintf(text, sizeof(text), "full:%s", name);
+		emit_one(e, r, "domain", text);
+	}
+	snprintf(text, sizeof(text), "domain:bridge.%s", m->domain);
+	emit_one(e, emit_rule(e, rules, "portals of others", "block"), "domain", text);
+}
+
+/* ---- rules ---- */
+
+static void forward_rules(struct emit *e, cJSON *rules)
+{
+	for (size_t i = 0; i < e->m->n_forwards; i++) {
+		const struct mesh_forward *f = &e->m->forwards[i];
+		char tag[EMIT_TEXT], out[EMIT_TEXT], in[EMIT_TEXT];
+
+		if (f->hub != e->node)
+			continue;
+		snprintf(tag, sizeof(tag), "forwards[%zu] %s", i, f->name);
+		snprintf(in, sizeof(in), "forward.%s", f->name);
+		if (f->to.node == e->node)
+			mesh_part_of(e, &f->to.prefix.ip, out);
+		else
+			portal_tag(&e->m->nodes[f->to.node], out);
+		emit_one(e, emit_rule(e, rules, tag, out), "inboundTag", in);
+	}
+}
+
+static void policy_rules(struct emit *e, cJSON *rules)
+{
+	const struct mesh *m = e->m;
+	bool local = emit_has_local(&m->nodes[e->node]);
+	char tag[EMIT_TEXT];
+
+	for (size_t i = 0; i < m->n_nodes; i++) {
+		if (m->nodes[i].kind != MESH_SITE)
+			continue;
+		portal_tag(&m->nodes[i], tag);
+		mesh_rules_away(e, rules, (int)i, tag, MESH_BY_USER);
+		if (local)
+			mesh_rules_away(e, rules, (int)i, tag, MESH_BY_LOCAL);
+	}
+	mesh_rules_here(e, rules, MESH_BY_USER);
+}
+
+/* What the policy says nothing about stays where it is. */
+static void denial_rules(struct emit *e, cJSON *rules)
+{
+	struct prefix routes[EMIT_PREFIXES];
+	size_t n = mesh_routes(e->m, routes, EMIT_PREFIXES);
+	char text[EMIT_TEXT];
+	cJSON *r = emit_rule(e, rules, "default deny", "block");
+
+	emit_prefixes(e, r, "ip", routes, n);
+	snprintf(text, sizeof(text), "domain:%s", e->m->domain);
+	emit_one(e, emit_rule(e, rules, "default deny by name", "block"), "domain", text);
+}
+
+static void one_exit(struct emit *e, cJSON *rules, const struct mesh_exit *x)
+{
+	const struct mesh *m = e->m;
+	char tag[EMIT_TEXT], out[EMIT_TEXT];
+	cJSON *r, *list;
+	bool any = false;
+
+	if (x->through == e->node)
+		snprintf(out, sizeof(out), "exit");
+	else if (m->nodes[x->through].kind == MESH_SITE)
+		portal_tag(&m->nodes[x->through], out);
+	else
+		return; /* another hub's: its users go there by themselves */
+	for (size_t i = m->n_hubs; i < m->n_nodes; i++)
+		any |= x->from.member[i] && (int)i != x->through;
+	snprintf(tag, sizeof(tag), "exits[%zu] through %s", x->number - 1,
+		 m->nodes[x->through].name);
+	if (any) {
+		r = emit_rule(e, rules, tag, out);
+		emit_one(e, r, "inboundTag", "mesh");
+		list = emit_list(e, r, "user");
+		for (size_t i = m->n_hubs; i < m->n_nodes; i++)
+			if (x->from.member[i] && (int)i != x->through)
+				emit_text(e, list, m->nodes[i].name);
+	}
+	if (!emit_has_local(&m->nodes[e->node]) || !x->from.member[e->node])
+		return;
+	snprintf(tag, sizeof(tag), "exits[%zu] from here", x->number - 1);
+	emit_local_tags(e, emit_rule(e, rules, tag, out));
+}
+
+static bool is_exit(const struct emit *e)
+{
+	for (size_t i = 0; i < e->m->n_exits; i++)
+		if (e->m->exits[i].through == e->node)
+			return true;
+	return false;
+}
+
+static void exit_rules(struct emit *e, cJSON *rules)
+{
+	cJSON *r;
+
+	if (e->m->n_exits == 0)
+		return;
+	r = emit_rule(e, rules, "exits: private addresses", "block");
+	emit_private(e, r, "ip");
+	for (size_t i = 0; i < e->m->n_exits; i++)
+		one_exit(e, rules, &e->m->exits[i]);
+}
+
+/* So that nodes with several hubs can tell whether this one is alive. */
+static void probe_rule(struct emit *e, cJSON *rules)
+{
+	char text[EMIT_TEXT];
+
+	if (e->m->n_hubs < 2)
+		return;
+	snprintf(text, sizeof(text), "full:probe.%s", e->m->domain);
+	emit_one(e, emit_rule(e, rules, "probe", "probe"), "domain", text);
+}
+
+static void probe_outbound(struct emit *e, cJSON *outbounds)
+{
+	cJSON *o, *r;
+
+	if (e->m->n_hubs < 2)
+		return;
+	o = emit_item(e, outbounds);
+	emit_str(e, o, "tag", "probe");
+	emit_str(e, o, "protocol", "blackhole");
+	r = emit_obj(e, emit_obj(e, o, "settings"), "response");
+	emit_str(e, r, "type", "http");
+	if (e->m->nodes[e->node].software == MESH_GARENNE)
+		emit_num(e, r, "status", 204);
+}
+
+void emit_hub(struct emit *e)
+{
+	bool ours = e->m->nodes[e->node].software == MESH_GARENNE;
+	cJSON *root = cJSON_CreateObject(), *list;
+
+	emit_head(e, root);
+	emit_names(e, root);
+	list = emit_list(e, root, "inbounds");
+	mesh_inbound(e, list);
+	forward_inbounds(e, list);
+	emit_local_inbounds(e, list);
+	list = emit_list(e, root, "outbounds");
+	emit_blackhole(e, list);
+	mesh_part_outbounds(e, list);
+	if (is_exit(e))
+		emit_exit(e, list, "exit");
+	probe_outbound(e, list);
+	if (has_classic(e->m))
+		portals(e, root);
+	list = emit_list(e, emit_obj(e, root, "routing"), "rules");
+	if (has_classic(e->m))
+		portal_rules(e, list);
+	probe_rule(e, list);
+	forward_rules(e, list);
+	policy_rules(e, list);
+	denial_rules(e, list);
+	exit_rules(e, list);
+	emit_anything(e, emit_rule(e, list, "nothing else", "block"));
+	emit_file(e, root, ours ? MESH_FILE_GARENNE : MESH_FILE_XRAY, ".json");
+	emit_limits(e);
+}

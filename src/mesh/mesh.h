@@ -1,0 +1,203 @@
+/*
+ * A whole network in one file: hubs with public addresses, sites with LANs,
+ * phones, and who may reach what.
+ *
+ * The file ("mesh.json") holds public things only. What each node keeps to
+ * itself is in a file of its own beside it (keys.h). From both, compile.h makes
+ * one ordinary configuration for each node: nothing that carries traffic knows
+ * what a mesh is.
+ *
+ * Words: a node's *virtual* address is its own in the mesh; a LAN is *seen*
+ * under a prefix of the mesh, which may differ from the *real* one; a node's
+ * *places* are all prefixes of the mesh that lead to it.
+ *
+ * The tree is read-only once parsed and lives in an arena; mesh_free wipes it.
+ */
+#ifndef GARENNE_MESH_MESH_H
+#define GARENNE_MESH_MESH_H
+
+#include "conf/conf.h"
+
+enum {
+	MESH_NODES_MAX = 4096,
+	MESH_RULES_MAX = 1024,
+	MESH_NAME_MAX = 32, /* of a node, a host, a group, a forward */
+	MESH_NOBODY = -1,   /* no node: the internet */
+};
+
+enum mesh_kind {
+	MESH_HUB = 0,
+	MESH_SITE,
+	MESH_PHONE,
+	MESH_KINDS,
+};
+
+enum mesh_software {
+	MESH_GARENNE = 0,
+	MESH_XRAY,
+	MESH_V2RAY, /* sites only: the classic reverse proxy */
+};
+
+enum mesh_security {
+	MESH_REALITY = 0,
+	MESH_TLS,
+	MESH_CLEAR,
+};
+
+enum mesh_app {
+	MESH_APP_V2RAYNG = 0, /* takes Xray's files */
+	MESH_APP_SING_BOX,    /* and its relatives */
+	MESH_APP_OTHER,	      /* a link is all it gets */
+};
+
+struct mesh_lan {
+	struct conf_at at;
+	struct prefix real, seen; /* equal when it is not mapped */
+};
+
+/* A machine of a site's LAN that has a name in the mesh. */
+struct mesh_host {
+	struct conf_at at;
+	const char *name;
+	struct ip real, seen;
+};
+
+struct mesh_hub {
+	struct addr address; /* as everybody dials it */
+	const char *listen;  /* "" any */
+	enum mesh_security security;
+	const char *server_name; /* shown in the clear; "" the address */
+	const char *target;	 /* REALITY: the site it looks like, host:port */
+	const char *public_key;	 /* REALITY: base64url */
+	const char *cert, *key;	 /* TLS: files on the hub; "": the texts are in its key file */
+	const char *pin;	 /* TLS: hex SHA-256 of a certificate that nobody has signed; "" */
+};
+
+struct mesh_node {
+	struct conf_at at;
+	const char *name;
+	enum mesh_kind kind;
+	enum mesh_software software;
+	enum mesh_app app;
+	struct ip ip4, ip6; /* family 0: none */
+	const struct mesh_lan *lans;
+	size_t n_lans;
+	const struct mesh_host *hosts;
+	size_t n_hosts;
+	bool tun;
+	struct addr socks; /* of a local proxy; ADDR_NONE: there is none */
+	struct mesh_hub hub;
+};
+
+struct mesh_group {
+	struct conf_at at;
+	const char *name;
+	bool *member; /* by node */
+};
+
+/* Whose flows: some nodes, and the shortest list of prefixes that stands for their addresses. */
+struct mesh_from {
+	const bool *member; /* by node */
+	bool all;
+	const struct prefix *prefixes;
+	size_t n_prefixes;
+};
+
+struct mesh_place {
+	int node;
+	struct prefix prefix;
+};
+
+struct mesh_rule {
+	struct conf_at at;
+	size_t number; /* 1 is the first */
+	const char *name;
+	bool allow;
+	struct mesh_from from;
+	const struct mesh_place *to;
+	size_t n_to;
+	struct conf_ports ports;
+	unsigned networks; /* 0: both */
+};
+
+/* Who leaves for the internet through whom. */
+struct mesh_exit {
+	struct conf_at at;
+	size_t number;
+	struct mesh_from from;
+	int through;
+};
+
+/* A port of a hub that leads to one port in the mesh, for everybody. */
+struct mesh_forward {
+	struct conf_at at;
+	size_t number;
+	const char *name;
+	int hub;
+	const char *listen; /* "" any */
+	uint16_t port;
+	unsigned networks;
+	struct mesh_place to;
+	uint16_t to_port;
+};
+
+/* "alice may reach nas.paris:443/tcp" */
+struct mesh_expect {
+	struct conf_at at;
+	const char *text;
+	int from; /* a node */
+	bool may;
+	bool internet; /* any address outside of the mesh */
+	struct ip target;
+	uint16_t port;
+	unsigned network;
+};
+
+struct mesh {
+	const char *name;
+	const char *domain; /* names are NODE.DOMAIN and HOST.NODE.DOMAIN */
+	struct prefix range4, range6, mapped; /* range6: family 0 for a mesh without IPv6 */
+	const char *flow;		      /* of VLESS, "" or xtls-rprx-vision */
+	struct mesh_node *nodes; /* hubs, then sites, then phones, in the order of the file */
+	size_t n_nodes, n_hubs;
+	struct mesh_group *groups;
+	size_t n_groups;
+	struct mesh_rule *rules;
+	size_t n_rules;
+	struct mesh_exit *exits;
+	size_t n_exits;
+	struct mesh_forward *forwards;
+	size_t n_forwards;
+	struct mesh_expect *expects;
+	size_t n_expects;
+	struct conf_arena *arena; /* private to this folder */
+};
+
+/** Parses and checks; strict: whatever is not understood is an error. @msgs gets what is wrong,
+ * as conf_load does. Borrows all; gives, or NULL. */
+struct mesh *mesh_parse(const char *file, struct span text, struct conf_msgs *msgs);
+/** Takes NULL too. */
+void mesh_free(struct mesh *m);
+
+/** By name, or MESH_NOBODY. */
+int mesh_find(const struct mesh *m, struct span name);
+/** Whose place @ip is, or MESH_NOBODY. */
+int mesh_owner(const struct mesh *m, const struct ip *ip);
+/** True when @ip belongs to the mesh, whether somebody has it or not. */
+bool mesh_inside(const struct mesh *m, const struct ip *ip);
+/** All places of a node into @out, up to @max; returns their number. */
+size_t mesh_places(const struct mesh *m, int node, struct prefix *out, size_t max);
+/** What every node routes into the mesh: the ranges, and LANs that are seen as they are. */
+size_t mesh_routes(const struct mesh *m, struct prefix *out, size_t max);
+/** The part of the range that new nodes of a kind get their addresses from; family 0: none. */
+struct prefix mesh_kind_range(const struct mesh *m, enum mesh_kind kind, int family);
+/** "hub", "site", "phone"; "garenne", ...; "reality", ... */
+const char *mesh_kind_name(enum mesh_kind kind);
+const char *mesh_software_name(enum mesh_software s);
+const char *mesh_security_name(enum mesh_security s);
+/** True when the destination of a flow can tell who sent it: every hub says so. */
+bool mesh_sources_known(const struct mesh *m);
+/** The exit that @node uses, or NULL. */
+const struct mesh_exit *mesh_exit_of(const struct mesh *m, int node);
+
+#endif
