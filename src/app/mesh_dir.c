@@ -1,0 +1,182 @@
+#include "app/mesh_dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/cli.h"
+#include "base/err.h"
+#include "crypto/secret.h"
+#include "mesh/eval.h"
+
+enum { MESSAGE_MAX = 1024, FILE_MAX = 16 << 20 };
+
+size_t mesh_dir_messages(struct conf_msgs *msgs)
+{
+	size_t errors = msgs->errors;
+	char text[MESSAGE_MAX];
+
+	for (size_t i = 0; i < msgs->n; i++)
+		fprintf(stderr, "%s\n", conf_msg_text(&msgs->v[i], text, sizeof(text)));
+	conf_msgs_free(msgs);
+	return errors;
+}
+
+void mesh_dir_path(const char *file, const char *sub, const char *name, char out[MESH_PATH_MAX])
+{
+	char copy[MESH_PATH_MAX];
+
+	snprintf(copy, sizeof(copy), "%s", file);
+	if (snprintf(out, MESH_PATH_MAX, "%s/%s%s%s", dirname(copy), sub, *sub ? "/" : "", name) >=
+	    MESH_PATH_MAX)
+		out[0] = 0; /* opens nowhere */
+}
+
+/* ---- reading ---- */
+
+static char *slurp(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	struct stat st;
+	char *text = NULL;
+
+	if (f && fstat(fileno(f), &st) == 0 && st.st_size < FILE_MAX) {
+		text = calloc(1, (size_t)st.st_size + 1);
+		if (text && fread(text, 1, (size_t)st.st_size, f) != (size_t)st.st_size) {
+			free(text);
+			text = NULL;
+		}
+	}
+	if (f)
+		fclose(f);
+	if (!text)
+		fprintf(stderr, "error: %s: cannot be read: %s\n", path, strerror(errno));
+	return text;
+}
+
+int mesh_dir_open(struct mesh_dir *d, const char *file)
+{
+	struct conf_msgs msgs = {0};
+
+	memset(d, 0, sizeof(*d));
+	d->file = file;
+	d->text = slurp(file);
+	if (!d->text)
+		return EXIT_CONFIG;
+	d->m = mesh_parse(file, span_str(d->text), &msgs);
+	if (d->m)
+		mesh_expect(d->m, &msgs);
+	return mesh_dir_messages(&msgs) ? EXIT_CONFIG : EXIT_OK;
+}
+
+static void tell_stranger(const char *path, const char *what)
+{
+	fprintf(stderr, "error: %s: %s\n", path, what);
+}
+
+/* The public half stands in mesh.json, for everybody to see; the two must belong together. */
+static int check_public(const struct mesh_node *n, const struct mesh_keys *k, const char *path)
+{
+	char pub[MESH_KEY_TEXT];
+
+	if (n->kind != MESH_HUB)
+		return 0;
+	if (n->hub.security == MESH_TLS && *n->hub.cert == 0 && (!k->cert || !k->cert_key)) {
+		tell_stranger(path, "found no \"certificate\" and \"certificateKey\", which the hub "
+				    "needs: mesh.json names no files");
+		return -ERR_MALFORMED;
+	}
+	if (n->hub.security != MESH_REALITY)
+		return 0;
+	if (mesh_keys_public(k, pub) == 0 && strcmp(pub, n->hub.public_key) == 0)
+		return 0;
+	tell_stranger(path, "\"privateKey\" does not belong to the hub's \"publicKey\" in mesh.json");
+	return -ERR_MALFORMED;
+}
+
+static int read_keys(const struct mesh_dir *d, size_t i)
+{
+	const struct mesh_node *n = &d->m->nodes[i];
+	char path[MESH_PATH_MAX], name[MESH_NAME_MAX + 8];
+	struct conf_msgs msgs = {0};
+	struct stat st;
+	char *text;
+	int err;
+
+	snprintf(name, sizeof(name), "%s.json", n->name);
+	mesh_dir_path(d->file, "keys", name, path);
+	text = slurp(path);
+	if (!text)
+		return -ERR_SYS;
+	if (stat(path, &st) == 0 && (st.st_mode & 077))
+		fprintf(stderr, "warning: %s: others may read it; expected mode 0600\n", path);
+	err = mesh_keys_parse(&d->keys[i], path, span_str(text), &msgs);
+	secret_wipe(text, strlen(text));
+	free(text);
+	mesh_dir_messages(&msgs);
+	return err ? err : check_public(n, &d->keys[i], path);
+}
+
+int mesh_dir_keys(struct mesh_dir *d)
+{
+	int err = 0;
+
+	d->keys = calloc(d->m->n_nodes, sizeof(*d->keys));
+	if (!d->keys)
+		return EXIT_FAILED;
+	for (size_t i = 0; i < d->m->n_nodes; i++)
+		err |= read_keys(d, i);
+	return err ? EXIT_CONFIG : EXIT_OK;
+}
+
+void mesh_dir_free(struct mesh_dir *d)
+{
+	for (size_t i = 0; d->keys && i < d->m->n_nodes; i++)
+		mesh_keys_wipe(&d->keys[i]);
+	free(d->keys);
+	mesh_free(d->m);
+	free(d->text);
+}
+
+/* ---- writing ---- */
+
+static int fail(const char *path, const char *temp)
+{
+	fprintf(stderr, "error: %s: %s\n", path, strerror(errno));
+	if (temp)
+		unlink(temp);
+	return -ERR_SYS;
+}
+
+int mesh_dir_write(const char *path, const char *text, bool fresh)
+{
+	char dir[MESH_PATH_MAX], temp[MESH_PATH_MAX + 16];
+	FILE *f;
+	int fd;
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	if (mkdir(dirname(dir), 0700) == -1 && errno != EEXIST)
+		return fail(dir, NULL);
+	if (fresh && access(path, F_OK) == 0) {
+		errno = EEXIST;
+		return fail(path, NULL);
+	}
+	snprintf(temp, sizeof(temp), "%s.new", path);
+	unlink(temp);
+	fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	f = fd >= 0 ? fdopen(fd, "w") : NULL;
+	if (!f)
+		return fail(temp, NULL);
+	if (fputs(text, f) == EOF || fflush(f) != 0 || fsync(fd) != 0) {
+		fclose(f);
+		return fail(temp, temp);
+	}
+	if (fclose(f) != 0 || rename(temp, path) != 0)
+		return fail(path, temp);
+	return 0;
+}

@@ -1,0 +1,33 @@
+/*
+ * A mesh on disk: mesh.json, beside it keys/NODE.json of each node (mode 0600),
+ * and what compile makes in nodes/.
+ */
+#ifndef GARENNE_APP_MESH_DIR_H
+#define GARENNE_APP_MESH_DIR_H
+
+#include "mesh/compile.h"
+
+enum { MESH_PATH_MAX = 4096 };
+
+struct mesh_dir {
+	const char *file; /* as the user named it */
+	char *text;	  /* of the file */
+	struct mesh *m;
+	struct mesh_keys *keys; /* by node; NULL when not asked for */
+};
+
+/** Reads the file, prints what is wrong with it. 0 or an exit code; free in every case. */
+int mesh_dir_open(struct mesh_dir *d, const char *file);
+/** Reads the keys of all nodes. 0 or an exit code. */
+int mesh_dir_keys(struct mesh_dir *d);
+void mesh_dir_free(struct mesh_dir *d);
+
+/** "DIR OF FILE/SUB/NAME.json" into @out; @sub may be "". */
+void mesh_dir_path(const char *file, const char *sub, const char *name, char out[MESH_PATH_MAX]);
+/** Writes a whole file of mode 0600 at once or not at all; with @fresh it must not exist. Its
+ * folder is made. 0, or -ERR_SYS after printing why. */
+int mesh_dir_write(const char *path, const char *text, bool fresh);
+/** Prints and frees; returns the number of errors. */
+size_t mesh_dir_messages(struct conf_msgs *msgs);
+
+#endif
