@@ -334,37 +334,36 @@ void mesh_rules_here(struct emit *e, cJSON *rules, enum mesh_by by)
 	free(v);
 }
 
-/* Visitors are from outside of the mesh; whoever is inside has the policy. */
-static void visitors_only(struct emit *e, cJSON *rule)
+/* Visitors are from outside of the mesh; whoever is inside has had the policy. Said with two rules:
+ * older programs know no "!" in front of a prefix. */
+static cJSON *forward_rule(struct emit *e, cJSON *rules, const struct mesh_forward *f,
+			   const char *tag, const char *outbound)
 {
-	const struct prefix *ranges[] = {&e->m->range4, &e->m->mapped, &e->m->range6};
-	cJSON *list = emit_list(e, rule, "source");
-	char text[64], with[72];
+	const struct conf_port_range range = {f->to_port, f->to_port};
+	const struct conf_ports ports = {&range, 1, true};
+	cJSON *rule = emit_rule(e, rules, tag, outbound);
 
-	for (size_t i = 0; i < 3; i++) {
-		if (ranges[i]->ip.family == 0)
-			continue;
-		snprintf(with, sizeof(with), "!%s", prefix_text(ranges[i], text, sizeof(text)));
-		emit_text(e, list, with);
-	}
-	/* A negation takes no address of a family that it does not name. */
-	if (e->m->range6.ip.family == 0)
-		emit_text(e, list, "!fd00::/8");
+	emit_one(e, rule, "inboundTag", "mesh");
+	emit_prefixes(e, rule, "ip", &f->to.prefix, 1);
+	emit_ports(e, rule, &ports);
+	emit_network(e, rule, f->networks);
+	return rule;
 }
 
 void mesh_forward_here(struct emit *e, cJSON *rules, const struct mesh_forward *f)
 {
-	const struct conf_port_range range = {f->to_port, f->to_port};
-	const struct conf_ports ports = {&range, 1, true};
+	const struct prefix *ranges[] = {&e->m->range4, &e->m->mapped, &e->m->range6};
 	char tag[EMIT_TEXT], part[PART_TAG];
-	cJSON *rule;
+	struct prefix inside[3];
+	size_t n = 0;
 
+	for (size_t i = 0; i < 3; i++)
+		if (ranges[i]->ip.family)
+			inside[n++] = *ranges[i];
+	if (mesh_sources_known(e->m) && e->m->nodes[e->node].software != MESH_V2RAY) {
+		snprintf(tag, sizeof(tag), "forwards[%zu] %s not for the mesh", f->number - 1, f->name);
+		emit_prefixes(e, forward_rule(e, rules, f, tag, "block"), "source", inside, n);
+	}
 	snprintf(tag, sizeof(tag), "forwards[%zu] %s", f->number - 1, f->name);
-	rule = emit_rule(e, rules, tag, mesh_part_of(e, &f->to.prefix.ip, part));
-	emit_one(e, rule, "inboundTag", "mesh");
-	if (mesh_sources_known(e->m) && e->m->nodes[e->node].software != MESH_V2RAY)
-		visitors_only(e, rule);
-	emit_prefixes(e, rule, "ip", &f->to.prefix, 1);
-	emit_ports(e, rule, &ports);
-	emit_network(e, rule, f->networks);
+	forward_rule(e, rules, f, tag, mesh_part_of(e, &f->to.prefix.ip, part));
 }

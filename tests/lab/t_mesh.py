@@ -1,0 +1,336 @@
+"""A mesh: one file, compiled; two sites with one LAN prefix behind NATs, a hub, visitors."""
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+
+from . import LabError, netns, peers, traffic
+from .peers import ROOT
+from .harness import add, test
+from .netns import Net
+from .proc import until
+from .scene import PAGE
+
+GARENNE, XRAY, V2RAY = peers.GARENNE, peers.XRAY, peers.V2RAY
+HUB, HUB2, VISITOR = "203.0.113.10", "203.0.113.11", "203.0.113.20"
+GATE, NAS = "192.168.1.2", "192.168.1.20"
+SOCKS = 1080
+
+
+class Office(Net):
+    """Two houses with the same LAN, each behind its own NAT:
+
+        hub, hub2, visitor --+-- wan -- natp --+-- paris (the site), pnas (a server)
+                                    +-- natb --+-- berlin (the site), bpc (a desk)
+    """
+
+    def __init__(self, prefix):
+        super().__init__(prefix)
+        (self.wan, self.hub, self.hub2, self.visitor) = self.add("wan", "hub", "hb2", "vis")
+        self.wan.ip("link add sw type bridge", "link set dev sw up")
+        for ns, port, addr in ((self.hub, "hub", HUB), (self.hub2, "hb2", HUB2),
+                               (self.visitor, "vis", VISITOR)):
+            self._join(ns, port, addr)
+        self.paris, self.pnas = self._house("p", "203.0.113.31", "pnas")
+        self.berlin, self.bpc = self._house("b", "203.0.113.32", "bpc")
+
+    def _join(self, ns, port, addr):
+        self.link(ns, "eth0", self.wan, port, (addr + "/24",), ())
+        self.wan.ip(f"link set dev {port} master sw")
+
+    def _house(self, letter, public, name):
+        nat, site, host = self.add("n" + letter, "s" + letter, name)
+        self._join(nat, "n" + letter, public)
+        nat.ip("link add lan type bridge", "link set dev lan up",
+               "address add 192.168.1.1/24 dev lan")
+        for ns, port, addr in ((site, "site", GATE), (host, "host", NAS)):
+            self.link(ns, "eth0", nat, port, (addr + "/24",), ())
+            nat.ip(f"link set dev {port} master lan")
+            ns.ip("route add default via 192.168.1.1")
+        nat.forward()
+        nat.nft("""
+            table inet nat {
+                chain post {
+                    type nat hook postrouting priority 100;
+                    oifname "eth0" masquerade
+                }
+                chain pass {
+                    type filter hook forward priority 0;
+                    ct state established,related accept
+                    iifname "eth0" drop
+                }
+            }""")
+        return site, host
+
+
+def garenne(folder, *args):
+    p = subprocess.run([GARENNE.path, *args], cwd=folder, capture_output=True, text=True,
+                       timeout=30)
+    if p.returncode != 0:
+        raise LabError(f"{' '.join(args[:3])}: {(p.stdout + p.stderr).strip()[-300:]}")
+    return p.stdout
+
+
+POLICY = """
+    { "name": "web", "from": "any", "to": "nas.paris", "ports": 80 },
+    { "name": "no-admin", "from": "berlin", "to": "nas.paris", "ports": 82, "action": "deny" },
+    { "name": "admin", "from": "sites", "to": "nas.paris", "ports": "82-83" }
+"""
+
+
+class Mesh:
+    """A mesh made by our own commands, and the programs that run its files."""
+
+    def __init__(self, t, hub=GARENNE, paris=GARENNE, berlin=GARENNE, tun=False, hubs=1):
+        t.need(GARENNE, hub, paris, berlin)
+        self.t, self.net = t, t.net(Office)
+        self.peer = {"hub": hub, "paris": paris, "berlin": berlin, "hub2": hub}
+        self.dir = tempfile.mkdtemp()
+        t.defer(shutil.rmtree, self.dir)
+        garenne(self.dir, "mesh", "init", "lab", "-address", HUB + ":443", "-security", "tls",
+                "-software", hub.name)
+        if hubs == 2:
+            garenne(self.dir, "mesh", "add", "hub", "hub2", "-address", HUB2 + ":443",
+                    "-security", "tls", "-software", hub.name)
+        for site, peer in (("paris", paris), ("berlin", berlin)):
+            more = ["-socks", f"{GATE}:{SOCKS}"] + ([] if tun or not peer.ours else ["-no-tun"])
+            garenne(self.dir, "mesh", "add", "site", site, "-lan", "192.168.1.0/24", "-software",
+                    peer.name, *more)
+        self.edit()
+        garenne(self.dir, "mesh", "compile")
+        self.files = {}
+        for name in ["hub", "paris", "berlin"] + ["hub2"] * (hubs == 2):
+            with open(os.path.join(self.dir, "nodes", name + ".json")) as f:
+                self.files[name] = json.load(f)
+        for port in (80, 81, 82, 83):
+            t.server(traffic.Server, self.net.pnas, traffic.web(PAGE), port, "0.0.0.0")
+
+    def edit(self):
+        path = os.path.join(self.dir, "mesh.json")
+        with open(path) as f:
+            text = f.read()
+        old = '    { "name": "everybody", "from": "any", "to": "sites" }\n'
+        if old not in text:
+            raise LabError("init does not write what the test expects")
+        text = text.replace(old, POLICY)
+        text = text.replace('"198.18.1.0/24" }]',
+                            '"198.18.1.0/24" }],\n      "hosts": { "nas": "192.168.1.20" }')
+        text = text.replace('"forwards": [',
+                            '"forwards": [{ "name": "web", "port": 8080, "to": "nas.paris:81" }')
+        text = text.replace('"expect": [', '"expect": ["berlin may reach nas.paris:83", '
+                            '"berlin may not reach nas.paris:82"')
+        with open(path, "w") as f:
+            f.write(text)
+
+    def start(self, *names, wait=True):
+        hosts = {"hub": self.net.hub, "hub2": self.net.hub2, "paris": self.net.paris,
+                 "berlin": self.net.berlin}
+        procs = [self.t.program(self.peer[n], hosts[n], self.files[n], n, wait=wait)
+                 for n in names or self.files]
+        return procs if len(procs) > 1 else procs[0]
+
+    # Ways in.
+
+    def desk(self):
+        """A machine of berlin's LAN that uses the site's proxy."""
+        return traffic.Socks5(self.net.bpc, GATE, SOCKS)
+
+    def page(self, port=80, host="198.18.1.20", via=None):
+        try:
+            return PAGE in traffic.http_get(via or self.desk(), host, port, timeout=3)[1]
+        except (OSError, LabError):
+            return False
+
+    def wait_up(self):
+        until(self.page, 25, "a page of paris at berlin", 0.2)
+
+
+def reach(m):
+    """What may be reached is, by address, name and forward; what may not is not."""
+    t = m.t
+    m.wait_up()
+    with t.cell("by name"):
+        if not m.page(host="nas.paris.lab.mesh"):
+            raise LabError("no page by name")
+    with t.cell("by forward"):
+        if not m.page(8080, HUB, traffic.Direct(m.net.visitor)):
+            raise LabError("no page for a visitor of the hub")
+    with t.cell("another port"):
+        if not m.page(83):
+            raise LabError("83 is allowed")
+    for port, why in ((81, "default deny"), (82, "no-admin")):
+        with t.cell(f"forbidden {port}"):
+            if m.page(port) or m.page(port, "nas.paris.lab.mesh"):
+                raise LabError(f"{port} is not to be reached ({why})")
+    with t.cell("the other house's own address"):
+        if m.page(80, "192.168.1.20"):
+            raise LabError("a real address of a LAN was led through the mesh")
+
+
+def cell(t, hub, paris, berlin):
+    m = Mesh(t, hub, paris, berlin)
+    m.start()
+    reach(m)
+
+
+for _hub, _paris, _berlin in ((GARENNE, GARENNE, GARENNE), (GARENNE, XRAY, GARENNE),
+                              (GARENNE, GARENNE, XRAY), (XRAY, GARENNE, GARENNE),
+                              (XRAY, XRAY, XRAY), (GARENNE, V2RAY, GARENNE),
+                              (GARENNE, GARENNE, V2RAY)):
+    add(f"mesh/reach/{_hub.name}-hub+{_paris.name}+{_berlin.name}", cell, _hub, _paris, _berlin,
+        needs=(_hub, _paris, _berlin), full=_hub is XRAY and _paris is XRAY)
+
+
+# ---- two locks ---------------------------------------------------------------
+
+def _blames(proc, name):
+    until(lambda: any(name in line and "block" in line for line in proc.log().split("\n")), 8,
+          f"a line of {proc.name} names the rule {name}")
+
+
+@test("mesh/hub-does-not-care")
+def hub_does_not_care(t):
+    """Without any policy at the hub the destination still refuses, and says by which rule."""
+    m = Mesh(t)
+    places = next(r["ip"] for r in m.files["hub"]["routing"]["rules"] if "denies" in r["ruleTag"])
+    m.files["hub"]["routing"]["rules"] = [
+        {"type": "field", "inboundTag": ["mesh"], "ip": places, "outboundTag": "to.paris"}]
+    _, paris, _ = m.start()
+    m.wait_up()
+    if not m.page(83) or m.page(81) or m.page(82):
+        raise LabError("the destination does not enforce the policy by itself")
+    _blames(paris, "no-admin")
+    _blames(paris, "default deny")
+
+
+@test("mesh/site-does-not-care")
+def site_does_not_care(t):
+    m = Mesh(t)
+    rules = m.files["paris"]["routing"]["rules"]
+    m.files["paris"]["routing"]["rules"] = [
+        {"type": "field", "inboundTag": ["mesh"], "outboundTag": "lan"}] + rules
+    hub, _, _ = m.start()
+    m.wait_up()
+    if not m.page(83) or m.page(81) or m.page(82):
+        raise LabError("the hub does not enforce the policy by itself")
+    _blames(hub, "no-admin")
+    _blames(hub, "default deny")
+
+
+@test("mesh/source-is-kept")
+def source_is_kept(t):
+    """The service is told the virtual address of the node that asked."""
+    m = Mesh(t)
+    for o in m.files["paris"]["outbounds"]:
+        if o["tag"] == "lan":
+            o["settings"]["proxyProtocol"] = 1
+    heads = []
+
+    def serve(_srv, c, _peer):
+        buf = b""
+        while b"\r\n" not in buf:
+            buf += c.recv(200)
+        heads.append(buf.split(b"\r\n")[0].decode())
+        c.sendall(b"seen")
+    m.files["paris"]["routing"]["rules"][0]["port"] = "80-99"
+    srv = t.server(traffic.Server, m.net.pnas, serve, 84, "0.0.0.0")
+    for r in m.files["hub"]["routing"]["rules"]:
+        if r.get("port") == "80":
+            r["port"] = "80-99"
+    m.start()
+
+    def ask():
+        try:
+            with m.desk().tcp("198.18.1.20", 84, 3) as s:
+                s.sendall(b"hello")
+                return traffic.recv_exact(s, 4) == b"seen"
+        except (OSError, LabError):
+            return False
+    until(ask, 25, "an answer", 0.2)
+    if heads[-1].split()[:3] != ["PROXY", "TCP4", "100.65.0.2"]:
+        raise LabError(f"the service was told {heads[-1]!r}")
+    del srv
+
+
+# ---- hubs --------------------------------------------------------------------
+
+@test("mesh/failover", limit=150)
+def failover(t):
+    """The hub that is used dies; flows go by the other one."""
+    m = Mesh(t, hubs=2)
+    first, second, *_ = m.start("hub", "hub2", "paris", "berlin")
+    m.wait_up()
+    for dead in (first, second):
+        other = second if dead is first else first
+        if not other.alive():
+            other.start()
+            other.wait_listening([("tcp", 443)])
+            until(m.page, 60, "a page with both hubs", 0.2)
+        dead.kill()
+        until(m.page, 60, "a page by the other hub", 0.2)
+        for _ in range(5):
+            if not m.page():
+                raise LabError("the other hub is not used for good")
+
+
+# ---- files -------------------------------------------------------------------
+
+@test("mesh/accepted")
+def accepted(t):
+    """Stock programs take the files that are made for them."""
+    t.need(GARENNE)
+    good = os.path.join(ROOT, "tests", "mesh", "good")
+    for mesh in sorted(os.listdir(good)):
+        work = tempfile.mkdtemp()
+        t.defer(shutil.rmtree, work)
+        netns.run(["cp", "-r", os.path.join(good, mesh), work])
+        folder = os.path.join(work, mesh)
+        with t.cell(f"{mesh} compiles"):
+            garenne(folder, "mesh", "compile", "-out", "out")
+        folder = os.path.join(good, mesh, "expected")
+        for name in sorted(os.listdir(folder)):
+            if not name.endswith(".json") or name.endswith("sing-box.json"):
+                continue
+            path = os.path.join(folder, name)
+            with open(path) as f:
+                text = f.read().replace("/etc/xray/hub.crt", t.pki.cert).replace(
+                    "/etc/xray/hub.key", t.pki.key)
+            conf = json.loads(text)
+            peer = _made_for(mesh, name, conf)
+            with t.cell(f"{mesh}/{name} {peer.name}"):
+                t.need(peer)
+                _accept(peer, t.write(f"{mesh}-{name}", text))
+
+
+def _made_for(mesh, name, conf):
+    if "version" in conf or name.endswith(".v2rayng.json"):
+        return XRAY
+    return V2RAY if mesh == "classic" and name == "paris.json" else GARENNE
+
+
+def _accept(peer, path):
+    argv = [peer.path, "check", path] if peer.ours else peer.test_argv(path)
+    p = subprocess.run(argv, capture_output=True, text=True, timeout=20)
+    if p.returncode != 0 or peer.ours and not p.stdout.startswith("0 warnings"):
+        raise LabError(f"{peer.name}: {(p.stdout + p.stderr).strip()[-300:]}")
+
+
+@test("mesh/qr")
+def qr(t):
+    """A code on the terminal that a reader reads, where there is a reader."""
+    t.need(GARENNE)
+    work = tempfile.mkdtemp()
+    t.defer(shutil.rmtree, work)
+    garenne(work, "mesh", "init", "lab", "-address", "hub.example.org")
+    garenne(work, "mesh", "add", "phone", "alice")
+    out = garenne(work, "mesh", "show", "alice")
+    if "vless://" not in out or "\u2580" not in out:
+        raise LabError("no link or no code")
+    if "\u2580" in garenne(work, "mesh", "show", "-no-qr", "alice"):
+        raise LabError("a code in spite of -no-qr")
+    with contextlib.suppress(FileNotFoundError):
+        for f in os.listdir(os.path.join(work, "keys")):
+            if os.stat(os.path.join(work, "keys", f)).st_mode & 0o77:
+                raise LabError("others may read a key file")
