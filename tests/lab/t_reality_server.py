@@ -161,6 +161,38 @@ def generations(t):
             s.passes(via, 4 * traffic.MIB)
 
 
+def ourselves(t):
+    """Our own client, with the flow and without, with ML-DSA-65, in front of both shapes."""
+    s = Stage(t)
+    seed, verify = mldsa_keys()
+    nginx(t, s.ns, TARGET)
+    Shape(t, s.ns, flight([3900]), TARGET + 1)
+    vision_in = server(SERVER + 1)
+    vision_in["settings"]["clients"][0]["flow"] = "xtls-rprx-vision"
+    s.ours(server(), vision_in, server(SERVER + 2, f"{LOOP}:{TARGET + 1}", mldsa65Seed=seed))
+    vision_out = client("vision", SERVER + 1)
+    vision_out["settings"]["vnext"][0]["users"][0]["flow"] = "xtls-rprx-vision"
+    outs = [client("chrome"), client("firefox", fingerprint="firefox"), vision_out,
+            client("mldsa", SERVER + 2, mldsa65Verify=verify), client("refused", shortId="ff")]
+    for o in outs:      # one of the two names is enough, and said so
+        o["streamSettings"]["realitySettings"].pop("publicKey")
+    vias = s.theirs(*outs, peer=GARENNE, name="client")
+    for o, via in list(zip(outs, vias))[:4]:
+        with t.cell(o["tag"]):
+            s.passes(via, 4 * traffic.MIB)
+    with t.cell("refused"):
+        expect(not traffic.works(vias[4], LOOP, s.echo.port), "the client got through")
+        s.p.wait_log("Warning.*short id is not in")
+
+
+def mldsa_keys():
+    seed = "IiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiI"
+    out = subprocess.run([GARENNE.path, "mldsa65", "-i", seed], capture_output=True, text=True,
+                         check=True).stdout
+    return seed, next(line.split(":")[1].strip() for line in out.split("\n")
+                      if line.startswith("Verify"))
+
+
 def targets(t):
     s = Stage(t)
     kinds = [(f"{cert}, {suite}", TARGET + i, cert, suite) for i, (cert, suite) in enumerate(
@@ -599,11 +631,7 @@ def rotation(t):
 def mldsa(t):
     """A signature by ML-DSA-65 in the certificate, for clients that look and that do not."""
     s = Stage(t)
-    seed = "IiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiI"
-    out = subprocess.run([XRAY.path, "mldsa65", "-i", seed], capture_output=True, text=True,
-                         check=True).stdout
-    verify = next(line.split(":")[1].strip() for line in out.split("\n")
-                  if line.startswith("Verify"))
+    seed, verify = mldsa_keys()
     Shape(t, s.ns, flight([3900]), TARGET)
     Shape(t, s.ns, flight([36, 4200, 101, 58]), TARGET + 1)
     s.ours(server(SERVER, mldsa65Seed=seed),
@@ -667,6 +695,7 @@ def refusals(t):
 
 add("reality-server/fingerprints", fingerprints, needs=(GARENNE, XRAY), limit=240)
 add("reality-server/generations", generations, needs=(GARENNE, XRAY_OLD))
+add("reality-server/ourselves", ourselves, needs=(GARENNE,))
 add("reality-server/targets", targets, needs=(GARENNE, XRAY))
 add("reality-server/shapes", shapes, needs=(GARENNE, XRAY))
 add("reality-server/unusable-targets", unusable, needs=(GARENNE, XRAY))
