@@ -32,7 +32,7 @@ sanitized_lab() {
 	GARENNE=$PWD/build/asan/garenne scripts/lab.sh --out "$PWD/build/lab-asan" \
 		"matrix/*/garenne-garenne" "reverse/*/garenne-portal+garenne-bridge" \
 		"proxy/*/garenne" real/ fault/stop-with fault/garbage fault/wrong fault/replayed \
-		fault/stale
+		fault/stale reality-server/strangers reality-server/ourselves reality-server/half-open
 }
 
 run "build" make -s -j"$jobs"
