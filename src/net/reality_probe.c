@@ -256,7 +256,7 @@ static void on_limit(struct timer *t)
 static bool slot_tls(struct slot *s)
 {
 	static const uint8_t http1[] = "\x08http/1.1", h2[] = "\x02h2\x08http/1.1";
-	const char *name = s->owner->conf->names.v[s->entry / REALITY_ALPNS];
+	char name[ADDR_NAME_MAX + 1]; /* libssl takes no const one */
 	enum reality_alpn alpn = (enum reality_alpn)(s->entry % REALITY_ALPNS);
 	BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
 	bool fine = true;
@@ -268,6 +268,7 @@ static bool slot_tls(struct slot *s)
 		BIO_free(out);
 		return false;
 	}
+	snprintf(name, sizeof(name), "%s", s->owner->conf->names.v[s->entry / REALITY_ALPNS]);
 	SSL_set_bio(s->ssl, in, out);
 	SSL_set_connect_state(s->ssl);
 	if (*name)
