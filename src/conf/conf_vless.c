@@ -373,7 +373,7 @@ void conf_parse_vless_out(const struct jnode *settings, struct conf_out_vless *o
 		KNOWN("address"), KNOWN("port"),     KNOWN("id"),    KNOWN("encryption"),
 		KNOWN("flow"),	  KNOWN("email"),    KNOWN("level"), KNOWN("reverse"),
 		KNOWN("testpre"), KNOWN("testseed"), KNOWN("vnext"), QUIET("seed"),
-		KEYS_END,
+		KNOWN("garenne"), KEYS_END,
 	};
 	struct jnode address, vnext;
 
@@ -382,6 +382,7 @@ void conf_parse_vless_out(const struct jnode *settings, struct conf_out_vless *o
 	jnode_object(settings, keys);
 	testseed_parse(settings, out->testseed);
 	out->testpre = (uint32_t)jnode_int(settings, "testpre", 0, 1000, 0);
+	out->garenne = jnode_bool(settings, "garenne", false);
 	if (!jnode_get(settings, "address", &address)) {
 		vnext_parse(settings, out);
 		return;

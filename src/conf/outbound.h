@@ -107,6 +107,7 @@ struct conf_out_vless {
 	struct addr server;
 	struct conf_vless_user user; /* reverse_tag: names an inbound here; "" no bridge */
 	struct conf_sniff reverse_sniff;
+	bool garenne;	  /* ours: the server is one of us, the file says */
 	uint32_t testpre; /* idle connections opened in advance */
 	uint32_t testseed[4];
 };

@@ -8,6 +8,7 @@
 #include "flow/flow.h"
 #include "net/stream_tls.h"
 #include "proto/muxcool.h"
+#include "proto/muxext.h"
 #include "proto/vless.h"
 #include "proxy/fallback.h"
 #include "proxy/intake.h"
@@ -38,7 +39,7 @@ struct vless_conn {
 	const struct conf_fallback *fallback;
 	struct vless_request req; /* its spans are not valid after decode */
 	bool judged;		  /* the first read was looked at for fallbacks */
-	bool peer_ours;
+	unsigned peer_caps; /* vless_cap.h; 0: stock */
 	bool vision;		  /* the flow of this connection */
 	char why[WHY_MAX];
 	char *sni, *alpn; /* only when there are fallbacks */
@@ -137,7 +138,7 @@ static ssize_t check_request(struct vless_conn *c, struct intake *k, struct span
 			    "forward proxy");
 	if (!bridge && c->req.command == VLESS_REVERSE)
 		return fail(k, -ERR_AUTH, "user is not allowed to create reverse proxy");
-	c->peer_ours = vless_cap_has(c->req.addons);
+	c->peer_caps = vless_cap_decode(c->req.addons).bits;
 	return check_flow(c, k, a.flow, behind);
 }
 
@@ -199,7 +200,7 @@ static void to_flow(struct vless_conn *c, struct flow *f, struct stream *s)
 	f->vless_route = vless_route(&c->req.id);
 	f->target = c->req.target;
 	f->in = s;
-	f->in_half_close = c->peer_ours;
+	f->in_half_close = c->peer_caps & VLESS_CAP_HALF_CLOSE;
 }
 
 static void serve_udp(struct flow *f)
@@ -212,19 +213,74 @@ static void serve_udp(struct flow *f)
 		flow_failed(f, -ERR_NOMEM, NULL);
 }
 
-/* The layers between @below and the flow. Takes both. */
-static struct stream *wrap(struct vless_conn *c, struct stream *below, struct bufq *rest)
+/* ---- the response, and when it is sent ---- */
+
+/* Sends it as soon as the target has answered or failed, to a client that waits for it. */
+struct response_hook {
+	struct flow_hook hook;
+	struct stream *vless; /* the layer with the response */
+	struct garbage garbage;
+};
+
+static struct span response(uint8_t refusal, uint8_t out[VLESS_RESPONSE_MAX])
+{
+	uint8_t addons[VLESS_CAP_ADDONS_MAX];
+	struct wr a = wr_of(addons, sizeof(addons)), w = wr_of(out, VLESS_RESPONSE_MAX);
+	struct vless_cap cap = {VLESS_CAP_ALL, refusal};
+	struct vless_response resp;
+
+	vless_cap_encode(&a, &cap);
+	resp.addons = span_of(addons, a.n);
+	vless_response_encode(&w, &resp);
+	return span_of(out, w.n);
+}
+
+static void hook_verdict(struct flow_hook *h, struct stream **in, int err)
+{
+	struct response_hook *r = container_of(h, struct response_hook, hook);
+	uint8_t head[VLESS_RESPONSE_MAX];
+
+	if (*in)
+		vless_stream_answer(r->vless,
+				    response(err ? (uint8_t)muxext_refusal_from_err(err) : 0, head));
+}
+
+static void hook_destroy(struct garbage *g)
+{
+	free(container_of(g, struct response_hook, garbage));
+}
+
+static void hook_ended(struct flow_hook *h, struct loop *l)
+{
+	struct response_hook *r = container_of(h, struct response_hook, hook);
+
+	r->garbage.destroy = hook_destroy;
+	loop_free_later(l, &r->garbage);
+}
+
+/* Without memory the client waits until it gives up waiting. */
+static void answer_in_time(struct flow *f, struct stream *vless)
+{
+	struct response_hook *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return;
+	r->hook = (struct flow_hook){.verdict = hook_verdict, .ended = hook_ended};
+	r->vless = vless;
+	f->hook = &r->hook;
+}
+
+/* The layers between @below and the flow, the lower one in @vless. Takes both. */
+static struct stream *wrap(struct vless_conn *c, struct stream *below, struct bufq *rest,
+			   struct stream **vless)
 {
 	uint8_t head[VLESS_RESPONSE_MAX];
-	struct wr w = wr_of(head, sizeof(head));
-	struct vless_response resp = {.addons = vless_cap_addons()};
-	struct vless_side side = {.half_close = c->peer_ours};
+	struct vless_side side = {.head = response(0, head),
+				  .half_close = c->peer_caps & VLESS_CAP_HALF_CLOSE};
 	struct vision_side vision = {.id = &c->req.id, .seed = c->owner->conf->testseed};
-	struct stream *s;
+	struct stream *s = vless_stream_new(below, rest, &side);
 
-	vless_response_encode(&w, &resp);
-	side.head = span_of(head, w.n);
-	s = vless_stream_new(below, rest, &side);
+	*vless = s;
 	if (s && c->vision)
 		return vision_stream_new(s, below, &vision);
 	if (s && c->owner->vision && stream_is_tls(below))
@@ -236,7 +292,7 @@ static void serve_request(struct vless_conn *c, struct stream *below, struct buf
 {
 	struct in_vless *v = c->owner;
 	struct conn_info info = {.source = c->source, .local = c->local};
-	struct stream *s = wrap(c, below, rest);
+	struct stream *vless, *s = wrap(c, below, rest, &vless);
 	struct flow *f;
 
 	f = s ? inbound_flow(&v->in, s->loop, c->req.command == VLESS_UDP ? CONF_UDP : CONF_TCP,
@@ -257,6 +313,8 @@ static void serve_request(struct vless_conn *c, struct stream *below, struct buf
 		portal_register_vless(f, c->user->reverse_tag);
 		return;
 	}
+	if (c->req.command == VLESS_TCP && (c->peer_caps & VLESS_CAP_VERDICT))
+		answer_in_time(f, vless);
 	flow_dispatch(f);
 }
 

@@ -367,7 +367,7 @@ static struct mux_session *open_session(struct mux *m, const struct mux_request 
 		mux_session_drop(s);
 		return NULL;
 	}
-	if (req->trace && m->peer_ours) {
+	if (req->trace && (m->peer_ours || m->conf.ours)) {
 		struct muxext trace = {.has = MUXEXT_TRACE};
 
 		mux_tx_ext(m, id, &trace); /* control goes first: before the session's own frame */

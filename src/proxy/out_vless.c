@@ -6,21 +6,24 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "flow/core.h"
+#include "flow/trace.h"
 #include "proto/muxcool.h"
 #include "proto/vless.h"
 #include "proxy/client.h"
 #include "proxy/mux.h"
 #include "proxy/vision_stream.h"
+#include "proxy/vless_await.h"
 #include "proxy/vless_cap.h"
 #include "proxy/vless_packets.h"
 #include "proxy/vless_stream.h"
+#include "proxy/vless_trace.h"
 
 struct out_vless {
 	struct outbound o;
 	const struct conf_out_vless *conf;
 	struct dialer *dialer;
 	bool vision;
-	atomic_bool server_ours; /* learned from a response */
+	atomic_uint server_caps; /* vless_cap.h; learned from a response */
 };
 
 /* One connection to the server while it is opened for a flow. */
@@ -54,51 +57,58 @@ static uint8_t command_for(const struct flow *f, bool vision)
 	return use_xudp(f, vision) ? VLESS_MUX : VLESS_UDP;
 }
 
-static int encode_head(const struct out_vless *v, const struct flow *f, uint8_t command, bool ours,
-		       struct wr *out)
+static int encode_head(const struct out_vless *v, const struct flow *f, uint8_t command,
+		       unsigned caps, struct wr *out)
 {
 	uint8_t bytes[VLESS_ADDONS_MAX];
 	struct wr addons = wr_of(bytes, sizeof(bytes));
 	struct vless_request req = {.id = v->conf->user.id, .command = command, .target = f->target};
-	struct span s;
+	struct vless_cap cap = {caps, 0};
 
 	if (v->vision) {
-		s = vless_addons_vision();
+		struct span s = vless_addons_vision();
+
 		wr_bytes(&addons, s.p, s.n);
 	}
-	if (ours) {
-		s = vless_cap_addons();
-		wr_bytes(&addons, s.p, s.n);
-	}
+	if (caps)
+		vless_cap_encode(&addons, &cap);
 	req.addons = span_of(bytes, addons.n);
 	return vless_request_encode(out, &req);
 }
 
-static struct stream *wrap(struct out_vless *v, struct flow *f, struct stream *s, uint8_t command)
+/* What we tell the server of ourselves: only what it knows, and a verdict only if it is wanted. */
+static unsigned own_caps(const struct flow *f, unsigned server)
 {
-	bool ours = atomic_load_explicit(&v->server_ours, memory_order_relaxed);
+	return f->hook && f->net == CONF_TCP ? server : server & ~(unsigned)VLESS_CAP_VERDICT;
+}
+
+/* The layers on @s, the lower one in @vless. Takes @s. */
+static struct stream *wrap(struct out_vless *v, struct flow *f, struct stream *s, uint8_t command,
+			   unsigned caps, struct stream **vless)
+{
 	uint8_t head[VLESS_REQUEST_MAX];
 	struct wr w = wr_of(head, sizeof(head));
-	bool now = f->taker != NULL; /* a carrier: the far side waits for it */
+	/* Who waits for an answer to the header sends it at once. */
+	bool now = f->taker || (caps & VLESS_CAP_VERDICT);
 	struct vless_side side = {.client = true,
-				  .half_close = ours,
-				  .server_ours = &v->server_ours,
+				  .half_close = caps & VLESS_CAP_HALF_CLOSE,
+				  .server_caps = &v->server_caps,
 				  .lonely_ms = now ? VLESS_NOW_MS : VLESS_LONELY_MS};
 	struct vision_side vision = {.id = &v->conf->user.id,
 				     .seed = v->conf->testseed,
 				     .lonely_ms = now ? VLESS_NOW_MS : VISION_LONELY_MS};
-	struct stream *vless;
 
-	if (encode_head(v, f, command, ours, &w) != 0) {
+	if (encode_head(v, f, command, caps, &w) != 0) {
 		stream_close(s, 0);
 		return NULL;
 	}
 	side.head = span_of(head, w.n);
-	if (!v->vision)
-		return vless_stream_new(s, NULL, &side);
-	side.lonely_ms = 0;
-	vless = vless_stream_new(s, NULL, &side);
-	return vless ? vision_stream_new(vless, s, &vision) : NULL;
+	if (v->vision)
+		side.lonely_ms = 0;
+	*vless = vless_stream_new(s, NULL, &side);
+	if (!v->vision || !*vless)
+		return *vless;
+	return vision_stream_new(*vless, s, &vision);
 }
 
 static void xudp_destroy(struct garbage *g)
@@ -147,16 +157,30 @@ static void connected(struct out_vless *v, struct flow *f, struct stream *s)
 	uint8_t command = command_for(f, v->vision);
 	char room[VISION_WHY_MAX];
 	const char *refusal = v->vision ? vision_stream_refusal(s, room) : NULL;
+	unsigned caps = own_caps(f, atomic_load_explicit(&v->server_caps, memory_order_relaxed));
+	struct stream *vless;
 	struct dgram *d;
+	bool trace;
 
 	if (refusal) {
 		stream_close(s, 0);
 		flow_failed(f, -ERR_UNSUPPORTED, refusal);
 		return;
 	}
-	s = wrap(v, f, s, command);
+	trace = f->traced && command == VLESS_TCP && (caps & VLESS_CAP_TRACE);
+	if (f->traced && !trace)
+		trace_say(f, "the server is stock, or not known to be ours yet: it cannot tell");
+	s = wrap(v, f, s, trace ? (uint8_t)VLESS_MUX : command, caps, &vless);
 	if (!s) {
 		flow_failed(f, -ERR_NOMEM, NULL);
+		return;
+	}
+	if (trace) {
+		vless_trace_start(f, s);
+		return;
+	}
+	if (f->net == CONF_TCP && command == VLESS_TCP && (caps & VLESS_CAP_VERDICT)) {
+		vless_await_start(f, s, vless);
 		return;
 	}
 	if (f->net == CONF_TCP) {
@@ -228,6 +252,7 @@ struct outbound *out_vless_new(struct core *c, const struct conf_outbound *conf)
 	v->o = (struct outbound){.ops = &vless_ops, .tag = conf->tag, .core = c};
 	v->conf = &conf->vless;
 	v->vision = conf->vless.user.flow != CONF_FLOW_NONE;
+	atomic_init(&v->server_caps, conf->vless.garenne ? VLESS_CAP_ALL : 0);
 	v->dialer = dialer_new(c, conf);
 	if (!v->dialer) {
 		free(v);

@@ -2,23 +2,28 @@
 
 #include "proto/protobuf.h"
 
-enum { CAP_FIELD = 1000, CAP_HALF_CLOSE = 1 };
+enum { FIELD_BITS = 1000, FIELD_REFUSAL = 1001 };
 
-struct span vless_cap_addons(void)
-{
-	/* field 1000, type varint: key 8000 = c0 3e */
-	static const uint8_t bytes[] = {0xc0, 0x3e, CAP_HALF_CLOSE};
-
-	return span_of(bytes, sizeof(bytes));
-}
-
-bool vless_cap_has(struct span addons)
+struct vless_cap vless_cap_decode(struct span addons)
 {
 	struct rd r = rd_of(addons);
 	struct protobuf_field f;
+	struct vless_cap c = {0};
 
-	while (protobuf_read_field(&r, &f) == 1)
-		if (f.number == CAP_FIELD && f.type == PROTOBUF_VARINT)
-			return f.value & CAP_HALF_CLOSE;
-	return false;
+	while (protobuf_read_field(&r, &f) == 1) {
+		if (f.type != PROTOBUF_VARINT)
+			continue;
+		if (f.number == FIELD_BITS)
+			c.bits = (unsigned)f.value & VLESS_CAP_ALL;
+		else if (f.number == FIELD_REFUSAL)
+			c.refusal = f.value < UINT8_MAX ? (uint8_t)f.value : UINT8_MAX;
+	}
+	return c;
+}
+
+void vless_cap_encode(struct wr *out, const struct vless_cap *c)
+{
+	protobuf_write_varint(out, FIELD_BITS, c->bits);
+	if (c->refusal)
+		protobuf_write_varint(out, FIELD_REFUSAL, c->refusal);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "proto/muxext.h"
 #include "proto/vless.h"
 #include "proxy/vless_cap.h"
 
@@ -16,7 +17,9 @@ struct vless_stream {
 	bool expect;		     /* the response has not come yet */
 	bool half_close, fin;	     /* fin: shutdown asked for, tx not empty yet */
 	uint32_t lonely_ms;
-	atomic_bool *server_ours;
+	atomic_uint *server_caps;
+	struct vless_waiter *waiter;
+	int refusal; /* as the response says, -ERR_* */
 	struct timer lonely;
 };
 
@@ -29,6 +32,8 @@ static void want_below(struct vless_stream *v)
 {
 	unsigned w = v->s.wanted;
 
+	if (v->waiter)
+		w |= STREAM_READ;
 	if (!bufq_empty(&v->tx))
 		w |= STREAM_WRITE;
 	stream_want(v->below, w);
@@ -82,6 +87,42 @@ static void on_lonely(struct timer *t)
 		stream_deliver(&v->s, STREAM_READ | STREAM_WRITE);
 }
 
+/* 1 when the payload begins, 0 more needed, -ERR_*. */
+static int read_response(struct vless_stream *v)
+{
+	struct vless_response r;
+	struct vless_cap cap;
+	ssize_t n = stream_read(v->below, &v->rx, STREAM_READ_MAX);
+	struct span in;
+
+	if (n < 0 && bufq_empty(&v->rx))
+		return (int)n;
+	in = bufq_pullup(&v->rx, VLESS_RESPONSE_MAX);
+	n = vless_response_decode(&r, in);
+	if (n <= 0)
+		return (int)n;
+	cap = vless_cap_decode(r.addons);
+	if (v->server_caps)
+		atomic_store_explicit(v->server_caps, cap.bits, memory_order_relaxed);
+	if (cap.refusal)
+		v->refusal = -muxext_refusal_to_err(cap.refusal);
+	bufq_drop(&v->rx, (size_t)n);
+	v->expect = false;
+	return 1;
+}
+
+static void tell_waiter(struct vless_stream *v)
+{
+	struct vless_waiter *w = v->waiter;
+	int got = read_response(v);
+
+	if (got == 0)
+		return;
+	v->waiter = NULL;
+	want_below(v);
+	w->on_response(w, got < 0 ? got : v->refusal);
+}
+
 static void on_below(struct stream_user *u, struct stream *s, unsigned events)
 {
 	struct vless_stream *v = container_of(u, struct vless_stream, on_below);
@@ -94,27 +135,10 @@ static void on_below(struct stream_user *u, struct stream *s, unsigned events)
 			events &= ~(unsigned)STREAM_WRITE;
 		want_below(v);
 	}
-	stream_deliver(&v->s, events);
-}
-
-/* 1 when the payload begins, 0 more needed, -ERR_*. */
-static int read_response(struct vless_stream *v)
-{
-	struct vless_response r;
-	ssize_t n = stream_read(v->below, &v->rx, STREAM_READ_MAX);
-	struct span in;
-
-	if (n < 0 && bufq_empty(&v->rx))
-		return (int)n;
-	in = bufq_pullup(&v->rx, VLESS_RESPONSE_MAX);
-	n = vless_response_decode(&r, in);
-	if (n <= 0)
-		return (int)n;
-	if (v->server_ours)
-		atomic_store_explicit(v->server_ours, vless_cap_has(r.addons), memory_order_relaxed);
-	bufq_drop(&v->rx, (size_t)n);
-	v->expect = false;
-	return 1;
+	if (v->waiter && (events & STREAM_READ))
+		tell_waiter(v);
+	else
+		stream_deliver(&v->s, events);
 }
 
 static ssize_t vless_read(struct stream *s, struct bufq *into, size_t max)
@@ -248,6 +272,30 @@ static bool vless_half(struct stream *s)
 	return of(s)->half_close;
 }
 
+void vless_stream_await(struct stream *s, struct vless_waiter *w)
+{
+	struct vless_stream *v = of(s);
+
+	v->waiter = w;
+	want_below(v);
+}
+
+void vless_stream_answer(struct stream *s, struct span head)
+{
+	struct vless_stream *v = of(s);
+	struct buf *b = v->head ? buf_copy(head) : NULL;
+	struct bufq nothing;
+
+	if (!b)
+		return;
+	bufq_init(&nothing);
+	buf_free(v->head);
+	v->head = b;
+	put_head(v, &nothing);
+	flush(v);
+	want_below(v);
+}
+
 bool vless_stream_sent(const struct stream *s)
 {
 	const struct vless_stream *v = container_of(s, const struct vless_stream, s);
@@ -295,7 +343,7 @@ struct stream *vless_stream_new(struct stream *below, struct bufq *early,
 	v->below = below;
 	v->expect = side->client;
 	v->half_close = side->half_close;
-	v->server_ours = side->server_ours;
+	v->server_caps = side->server_caps;
 	if (early)
 		bufq_move(&v->rx, early, early->len);
 	v->on_below.on_event = on_below;

@@ -23,7 +23,8 @@ struct vless_side {
 	struct span head;	     /* what goes in front of our bytes; copied */
 	bool client;		     /* a response is expected before the peer's bytes */
 	bool half_close;	     /* the peer understands that we have finished sending */
-	atomic_bool *server_ours;    /* client: set to what the response says; outlives the stream */
+	atomic_uint *server_caps;    /* client: set to what the response says (vless_cap.h);
+				      * outlives the stream */
 	uint32_t lonely_ms;	     /* client: how long to wait for a first payload; 0: for ever,
 				      * whoever is above sees to it */
 };
@@ -31,6 +32,16 @@ struct vless_side {
 /** Takes @below. Gives; NULL (@below closed) when memory is out. */
 struct stream *vless_stream_new(struct stream *below, struct bufq *early,
 				const struct vless_side *side);
+/* Told once when the response has come: 0, what it says of the target (-ERR_*), or why there is
+ * none. */
+struct vless_waiter {
+	void (*on_response)(struct vless_waiter *w, int err);
+};
+
+/** Client: asks to be told, before anything is read. NULL takes it back. */
+void vless_stream_await(struct stream *s, struct vless_waiter *w);
+/** Server: sends @head now, instead of the one it was made with, which has not been sent. */
+void vless_stream_answer(struct stream *s, struct span head);
 /** Has all that was written, and the header, been taken by the stream below? */
 bool vless_stream_sent(const struct stream *s);
 
