@@ -546,6 +546,37 @@ def half_open(t):
         until(lambda: data in heard, traffic.WAIT, "the target has heard all")
 
 
+def stopping(t):
+    """The program ends in the middle of everything: silent visitors, half a hello, joined
+    strangers with bytes under way, a client whose target does not answer, one of ours."""
+    s = Stage(t)
+    nginx(t, s.ns, TARGET)
+    hold = t.server(traffic.Server, s.ns, traffic.serve_hold, 0, LOOP)
+    flood = t.server(traffic.Server, s.ns, traffic.serve_flood, 0, LOOP)
+    p = s.ours(server(), server(SERVER + 1, f"{LOOP}:{hold.port}"),
+               server(SERVER + 2, f"{LOOP}:{flood.port}"))
+    ours = traffic.Socks5(s.ns, LOOP, SOCKS)
+    s.theirs(client("out"), client("held", SERVER + 1), peer=GARENNE, name="client")
+    with contextlib.ExitStack() as stack:
+        def visit(port, data):
+            c = stack.enter_context(s.connect(port))
+            c.sendall(data)
+            return c
+        for port in (SERVER, SERVER + 1):
+            for data in (b"", hello_records(HELLO)[:90], hello_records(HELLO), b"GET / HTTP/1.1\r\n"):
+                visit(port, data)
+        traffic.recv_exact(visit(SERVER + 2, b"garbage, and much of it"), 1000)
+        live = stack.enter_context(ours.tcp(LOOP, s.echo.port))
+        live.sendall(b"ping")
+        expect(traffic.recv_exact(live, 4) == b"ping", "no echo")
+        waiting = threading.Thread(target=traffic.works, daemon=True, args=(
+            traffic.Socks5(s.ns, LOOP, SOCKS + 1), LOOP, s.echo.port, 30))
+        waiting.start()
+        p.wait_log(r"a client of version .* key 0(.|\n)*a client of version")
+        blame = p.stop()
+        expect(not blame, blame)
+
+
 def no_target(t):
     """A target that is not there: the visitor is let go, and the log says why."""
     s = Stage(t)
@@ -703,6 +734,7 @@ add("reality-server/cut-up", cut_up, needs=(GARENNE, XRAY))
 add("reality-server/manners", manners, needs=(GARENNE, XRAY))
 add("reality-server/strangers", strangers, needs=(GARENNE,), limit=240)
 add("reality-server/half-open", half_open, needs=(GARENNE,))
+add("reality-server/stopping", stopping, needs=(GARENNE,))
 add("reality-server/no-target", no_target, needs=(GARENNE,))
 add("reality-server/rates", rates, needs=(GARENNE,))
 add("reality-server/proxy-header", proxy_header, needs=(GARENNE, XRAY))
