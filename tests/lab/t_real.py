@@ -272,11 +272,6 @@ def dig_udp(t):
 
 # ---- iperf3 ----------------------------------------------------------------------------
 
-def not_busy(result):
-    """Its server takes a moment to be done with the test before."""
-    return None if "server is busy" in result[1] else result
-
-
 def iperf(t, portal, bridge):
     """iperf3 through the port forward: TCP either way, several streams, and UDP. Not
     --bidir: the server tells its two connections apart by the order in which they arrive,
@@ -287,7 +282,9 @@ def iperf(t, portal, bridge):
         configs.doko_in("iperf-udp", r.net.VPS[4], 5201, r.net.LAN[4], 5201, "udp")]
     r.portal_conf["routing"]["rules"].append(
         configs.rule("portal4", inboundTag=["iperf", "iperf-udp"]))
-    t.spawn(r.net.lan, [tool("iperf3"), "-s"], "iperf3").wait_listening({("tcp", 5201)})
+    srv = t.spawn(r.net.lan, [tool("iperf3"), "-s", "--forceflush"], "iperf3")
+    srv.wait_listening({("tcp", 5201)})
+    done = 0
     r.start_portal()
     r.start_bridge()
     r.wait_up()
@@ -296,9 +293,15 @@ def iperf(t, portal, bridge):
                        ("udp", ("-u", "-b", "40M", "-l", "1200", "-n", "8M")),
                        ("udp down", ("-u", "-b", "40M", "-l", "1200", "-n", "8M", "-R"))):
         with t.cell(name):
-            code, out, err = until(lambda args=args: not_busy(run(
-                r.net.client, "iperf3", "-c", r.net.VPS[4], "-J", *args)), 30, "iperf3 is free")
+            # It serves one test at a time, and the end of the last one takes its way.
+            done += 1
+            until(lambda n=done: srv.log().count("Server listening") >= n, 30, "iperf3 is free")
+            code, out, err = run(r.net.client, "iperf3", "-c", r.net.VPS[4], "-J", *args)
             res = json.loads(out) if out.startswith("{") else {}
+            if not bridge.ours and "-R" in args and "reset by peer" in res.get("error", ""):
+                # At its end iperf3 stops reading, and a stock bridge cannot be paused.
+                t.note("the stream was reset when iperf3 no longer read it")
+                continue
             expect(code == 0 and "error" not in res, f"{code}: {res.get('error', err)[:200]}")
             end = res["end"]
             got = end.get("sum_received") or end["sum"]
