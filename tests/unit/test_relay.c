@@ -120,6 +120,39 @@ static int end_of(struct rig *g, struct stream *s)
 	return err;
 }
 
+static bool greeted;
+
+static bool half_once_greeted(struct stream *s)
+{
+	(void)s;
+	return greeted;
+}
+
+/* Like a session of a mux whose far side has not greeted yet when the relay begins. */
+static void half_close_is_learnt_late(void **state)
+{
+	struct stream_ops late;
+	struct bufq q;
+	struct rig g;
+
+	(void)state;
+	greeted = false;
+	rig_start(&g, &patient, NULL);
+	late = *g.relay.b->ops;
+	late.can_half_close = half_once_greeted;
+	g.relay.b->ops = &late;
+	bufq_init(&q);
+	put(g.a, "hello");
+	turn_until(g.l, stream_read(g.b, &q, 100) > 0);
+	bufq_clear(&q);
+	turn_idle(g.l);
+	greeted = true;
+	stream_shutdown(g.a);
+	turn_until(g.l, stream_read(g.b, &q, 100) == -ERR_EOF);
+	assert_false(g.ended);
+	rig_free(&g);
+}
+
 static void both_directions_and_half_close(void **state)
 {
 	struct rig g;
@@ -355,6 +388,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(both_directions_and_half_close),
+		cmocka_unit_test(half_close_is_learnt_late),
 		cmocka_unit_test(slow_reader_stops_the_writer),
 		cmocka_unit_test(reset_reaches_the_other_side),
 		cmocka_unit_test(quiet_after_an_end),
