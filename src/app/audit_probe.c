@@ -294,7 +294,10 @@ static void judge_probe(struct audit *a, const struct probe *p, struct audit_ser
 	/* Some libraries send an alert to somebody who has gone, others do not. */
 	if (g == GRADE_FAIL && bare && p->where == AND_ENDS && ours->end == theirs->end)
 		g = GRADE_NOTE;
-	if (g == GRADE_OK)
+	if (g == GRADE_OK && bare && p->speak == say_http && ours->n == 0)
+		grade(&a->g, GRADE_NOTE, p->what,
+		      "no answer: as a bare server, but nginx and others say 400 to that");
+	else if (g == GRADE_OK)
 		grade(&a->g, g, p->what, "as %s: %s", bare ? "any server" : "the target",
 		      reply_text(ours, text, sizeof(text)));
 	else

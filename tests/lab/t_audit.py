@@ -72,6 +72,18 @@ def self_signed(t):
     return cert, key
 
 
+def big_certificate(t):
+    """One of the lab's CA, as long as chains of large sites are."""
+    cert, key = (os.path.join(t.dir, n) for n in ("big.pem", "big-key.pem"))
+    ca_key = os.path.join(os.path.dirname(t.pki.ca), "ca-key.pem")
+    names = ",".join([f"DNS:{NAME}"] + [f"DNS:shop-number-{i}.vps.test" for i in range(150)])
+    netns.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+               "-nodes", "-days", "30", "-CA", t.pki.ca, "-CAkey", ca_key, "-keyout", key,
+               "-out", cert, "-subj", f"/CN={NAME}", "-addext", f"subjectAltName={names}",
+               "-addext", "basicConstraints=critical,CA:FALSE"])
+    return cert, key
+
+
 def hub(stream, port=443, flow="xtls-rprx-vision", **settings):
     user = {"id": UUID_A} | ({"flow": flow} if flow else {})
     return config([{
@@ -193,6 +205,32 @@ def reality_hub(t):
     t.note(f"{len(same)} kinds of probes answered as by the target")
     if look.code != 0 or len(same) < 20:
         raise LabError(f"{look.code}, {len(same)} alike: {look.text[-1500:]}")
+
+
+@test("audit/mldsa")
+def mldsa_hub(t):
+    """A second signature of 3309 bytes, behind a certificate that is long enough."""
+    ns = stage(t)
+    site(t, ns, **dict(zip(("cert", "key"), big_certificate(t))))
+    conf = reality(mldsa65Seed="AQ" + "A" * 41)
+    start(t, peers.GARENNE, ns, conf)
+    look = audit(t, ns, conf)
+    look.must("ok", "ML-DSA-65")
+    look.must("ok", "replayed hello", "as the target")
+    look.must_not("FAIL")
+
+
+@test("audit/plain")
+def plain(t):
+    """VLESS that everybody on the way can read."""
+    ns = stage(t)
+    conf = hub({})
+    conf["inbounds"][0]["listen"] = "0.0.0.0"
+    conf["inbounds"][0]["settings"]["clients"][0].pop("flow")
+    look = audit(t, ns, conf, "-offline")
+    look.must("FAIL", "security")
+    if look.code != 1:
+        raise LabError(f"ended with {look.code}: {look.text}")
 
 
 @test("audit/tls")
