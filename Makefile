@@ -7,6 +7,7 @@
 #   make docs       the part of it that checks the documentation and the installation
 #   make lab        the tests with real peers in network namespaces (root)
 #   make bench      figures beside other programs, as ratios (root)
+#   make quiet      does a branch or an address depend on a secret? (valgrind)
 #   make fuzz       fuzz every decoder, FUZZ_RUNS executions each
 #   make install    DESTDIR and PREFIX as usual
 #
@@ -68,7 +69,7 @@ FUZZ_OBJ := $(SRC:src/%.c=build/fuzz/obj/%.o) $(LWIP_CORE:%=build/fuzz/obj/lwip/
 FUZZ_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Isrc $(PKG_CFLAGS) -O2 -g -DFUZZING -DGARENNE_VERSION='"fuzz"' \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
 
-.PHONY: all demo test check unit replay lint docs deps lab bench fuzz install clean
+.PHONY: all demo test check unit replay lint docs deps lab bench quiet fuzz install clean
 all: $(B)/garenne
 
 $(B)/garenne: $(B)/main.o $(LIB)
@@ -135,6 +136,12 @@ $(B)/bench/%: tests/bench/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIB) $(PKG_LIBS)
 
+# Programs that valgrind watches.
+$(B)/quiet/%: tests/quiet/%.c $(LIB)
+	@echo "  TEST  $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIB) $(PKG_LIBS)
+
 # A fuzz target linked with a main() that replays files: the corpus is a plain test.
 $(B)/replay/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIB)
 	@echo "  TEST  $@"
@@ -183,6 +190,9 @@ docs: $(B)/garenne
 
 check: lint unit replay docs
 
+quiet: $(patsubst tests/%.c,$(B)/%,$(wildcard tests/quiet/quiet_*.c))
+	@scripts/run-quiet.sh $^
+
 fuzz: $(FUZZ:%=build/fuzz/%)
 	@scripts/run-fuzz.sh $(FUZZ_RUNS) $(FUZZ)
 
@@ -211,4 +221,4 @@ clean:
 	rm -rf build
 
 -include $(OBJ:.o=.d) $(LWIP_OBJ:.o=.d) $(FUZZ_OBJ:.o=.d) $(B)/main.d \
-	$(wildcard $(B)/unit/*.d $(B)/replay/*.d $(B)/bench/*.d)
+	$(wildcard $(B)/quiet/*.d $(B)/unit/*.d $(B)/replay/*.d $(B)/bench/*.d)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # test.sh: everything: what is missing is installed, then the build, the fast tests,
-# the same under the sanitizers, the lab, and some of it under the sanitizers too. The
-# last line is the sum of all.
+# the same under the sanitizers, secrets under valgrind, the lab, and some of it under the
+# sanitizers too. The last line is the sum of all.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -38,6 +38,7 @@ sanitized_lab() {
 run "build" make -s -j"$jobs"
 run "check" make -s -j"$jobs" check
 run "check with sanitizers" make -s -j"$jobs" check MODE=asan
+run "quiet" make -s quiet
 run "lab" scripts/lab.sh "$@"
 run "lab with sanitizers" sanitized_lab
 
