@@ -49,6 +49,7 @@ struct pump {
 	bool told;		  /* and so was the end */
 	bool whole;		  /* the end of @from was the end of both directions */
 	bool splice;		  /* both ends have a socket for this direction */
+	bool wide;		  /* @to takes more unsent bytes than usual */
 };
 
 struct relay {

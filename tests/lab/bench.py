@@ -7,6 +7,10 @@ tests/bench/load.c makes the traffic and measures it. CPU seconds are user and s
 time of portal and bridge together, read before and after. Rounds are interleaved
 (every program once, then again), and the median is shown, so that a slow moment of the
 machine hits everybody. Nothing here is a test: no figure makes it fail.
+
+"proxy" is another picture: curl downloads over TLS 1.3 from nginx on the vps, through
+socks on its own host and VLESS to the vps, with and without Vision; the CPU seconds are
+those of the two proxies.
 """
 import argparse
 import json
@@ -22,8 +26,10 @@ from . import LabError, configs, harness, netns, peers
 from .configs import CARRIERS
 from .proc import until
 from .t_reverse import CARRIER_PORT, DOMAIN, UUID
+from .t_vision import HTTPS, NAME, Nginx
 
-FORWARD, SERVER = 8004, 9000
+FORWARD, SERVER, SOCKS = 8004, 9000, 1080
+PROXY = ("vless-vision", "vless-tls")
 GIB = 1 << 30
 
 
@@ -36,7 +42,7 @@ def options():
     a.add_argument("--mib", type=int, default=512, help="moved per bulk measurement")
     a.add_argument("--streams", default="1000,10000", help="idle streams for memory")
     a.add_argument("--quick", action="store_true", help="one round, less of everything")
-    a.add_argument("--only", default="bulk,conn,ping,memory")
+    a.add_argument("--only", default="bulk,conn,ping,memory,proxy")
     a.add_argument("--markdown", help="also write the tables to this file")
     a.add_argument("--garenne", help="the binary to measure")
     a.add_argument("--load", default=os.path.join(peers.ROOT, "build", "release", "load"))
@@ -186,6 +192,47 @@ class Bench:
                 held.stdin.close()
                 held.wait(60)
 
+    def proxy(self, programs):
+        """A download with TLS inside: with Vision its bytes pass both proxies as they are."""
+        t, net = self.t, self.net
+        Nginx(t, net.vps, self.opts.mib << 20, sparse=True)
+        fetch = [peers.tool("curl"), "-sS", "--fail", "--http1.1", "--tlsv1.3", "--cacert",
+                 t.pki.ca, "--resolve", f"{NAME}:{HTTPS}:{net.VPS[4]}", "-o", "/dev/null",
+                 "-w", "%{speed_download}", "--socks5", f"127.0.0.1:{SOCKS}"]
+        for _ in range(self.opts.rounds):
+            for carrier in PROXY:
+                for peer in programs:
+                    if not peer.can_all("vision"):
+                        continue
+                    pair = self.start_proxy(peer, carrier)
+                    with net.client.inside():
+                        for size in ("-r0-9", ""):     # once to see that it works
+                            before = sum(x.cpu_s() for x in pair)
+                            p = subprocess.run(
+                                fetch + [size or "-s", f"https://{NAME}:{HTTPS}/big"],
+                                capture_output=True, text=True, timeout=300,
+                                stdin=subprocess.DEVNULL)
+                            if p.returncode:
+                                raise LabError(f"curl: {p.stderr.strip()}")
+                    cpu = sum(x.cpu_s() for x in pair) - before
+                    self.put("proxy", peer.name, f"CPU s/GiB, {carrier}",
+                             cpu / (self.opts.mib << 20) * GIB)
+                    self.put("proxy", peer.name, f"MiB/s, {carrier}",
+                             float(p.stdout) / (1 << 20))
+                    self.stop(pair)
+
+    def start_proxy(self, peer, carrier):
+        c, vps = CARRIERS[carrier], self.net.VPS[4]
+        far = configs.config([c.far("in", vps, CARRIER_PORT[4], self.t.pki)],
+                             [configs.freedom()])
+        near = configs.config([configs.socks_in("socks", "127.0.0.1", SOCKS)],
+                              [c.near("out", vps, CARRIER_PORT[4], self.t.pki)])
+        for conf in (far, near):
+            conf["log"] = {"loglevel": "warning", "access": "none"}
+        name = f"{peer.name}-{carrier}-proxy"
+        return (self.t.program(peer, self.net.vps, far, name + "-far"),
+                self.t.program(peer, self.net.client, near, name + "-near"))
+
     def run(self, programs, carriers):
         todo = self.opts.only.split(",")
         for _ in range(self.opts.rounds):
@@ -286,10 +333,16 @@ def main():
     begin = time.monotonic()
     try:
         b = Bench(t, opts)
-        carriers = opts.carriers.split(",")
-        direct = b.direct()
+        todo = opts.only.split(",")
+        carriers = opts.carriers.split(",") if set(todo) - {"proxy"} else []
+        direct = b.direct() if carriers else {}
         b.run(programs, carriers)
         titles = {c: f"{opts.dialect} reverse over {c}" for c in carriers}
+        if "proxy" in todo:
+            print("bench: proxy", file=sys.stderr)
+            b.proxy(programs)
+            titles["proxy"] = "proxy download, TLS 1.3 inside"
+            carriers.append("proxy")
         for c in carriers:
             print(f"\n{titles[c]} (median of {opts.rounds}, {opts.mib} MiB a measurement)")
             show(table(b.figures, programs, c, direct))

@@ -143,17 +143,19 @@ def again(old, fn, *args):
 
 
 class Nginx:
-    """HTTP/2 and 1.1 over TLS: a file to get, a place to put one."""
+    """HTTP/2 and 1.1 over TLS: a file to get, a place to put one. @sparse: of zeros."""
 
-    def __init__(self, t, ns, size):
+    def __init__(self, t, ns, size, sparse=False):
         self.dir = os.path.join(t.dir, "www")
         os.makedirs(self.dir, exist_ok=True)
         os.chmod(self.dir, 0o777)
         for f in os.listdir(self.dir):
             os.unlink(os.path.join(self.dir, f))
-        self.body = bytes(traffic.pattern("down", 0, traffic.CHUNK)) * (size // traffic.CHUNK)
+        self.body = b"" if sparse else \
+            bytes(traffic.pattern("down", 0, traffic.CHUNK)) * (size // traffic.CHUNK)
         with open(os.path.join(self.dir, "big"), "wb") as f:
             f.write(self.body)
+            f.truncate(size)
         conf = t.write("nginx.conf", f"""
             daemon off; master_process off; pid {t.dir}/nginx.pid; error_log {t.dir}/nginx.log;
             events {{ }}
