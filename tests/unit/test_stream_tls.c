@@ -632,6 +632,46 @@ static void leaves_for_raw_bytes(void **state)
 	}
 }
 
+/* A peer that still reads TLS asks for new keys; nothing of ours may get among the raw bytes. */
+static void raw_bytes_are_not_answered_into(void **state)
+{
+	(void)state;
+	for (int generic = 0; generic < 2; generic++) {
+		struct setup u;
+		struct kit_end e;
+		struct kit_peer p;
+		struct bufq q = {NULL, NULL, 0};
+		char got[64];
+		int fds[2];
+
+		setup_conf(&u);
+		u.cconf.session_resumption = generic;
+		setup_ctx(&u);
+		kit_pair(fds);
+		kit_peer_init(&p, fds[1], true, 11, &cert);
+		kit_peer_start(&p, true);
+		kit_end_init(&e, u.l, 10);
+		e.paused = true;
+		kit_end_client(&e, fds[0], u.client, "hub.test");
+		kit_until_peer(u.l, &p, p.done && e.finished);
+		assert_int_equal(e.fast, !generic);
+		stream_tls_raw_write(e.s);
+		write_all(u.l, e.s, "raw");
+		SSL_key_update(p.ssl, SSL_KEY_UPDATE_REQUESTED);
+		assert_int_equal(SSL_write(p.ssl, "data", 4), 4);
+		kit_until(u.l, (drain(e.s, &q), q.len == 4));
+		bufq_clear(&q);
+		write_all(u.l, e.s, "more");
+		stream_shutdown(e.s);
+		assert_int_equal(recv(fds[1], got, sizeof(got), 0), 7);
+		assert_memory_equal(got, "rawmore", 7);
+		assert_int_equal(recv(fds[1], got, sizeof(got), 0), 0);
+		kit_end_close(&e, 0);
+		kit_peer_free(&p);
+		setup_end(&u);
+	}
+}
+
 /* ---- handshakes that fail ---- */
 
 static void garbage_to_server(void **state)
@@ -761,6 +801,7 @@ int main(void)
 		cmocka_unit_test(level_triggered),
 		cmocka_unit_test(moves_to_another_loop),
 		cmocka_unit_test(leaves_for_raw_bytes),
+		cmocka_unit_test(raw_bytes_are_not_answered_into),
 		cmocka_unit_test(garbage_to_server),
 		cmocka_unit_test(peer_goes_away),
 		cmocka_unit_test(cancelled),
