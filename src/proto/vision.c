@@ -244,11 +244,27 @@ static void walk(struct vision_tx *t, struct span s, struct survey *v)
 	v->len += s.n;
 }
 
+/* TLS may begin after words in the clear, as with STARTTLS or CONNECT: a write that starts with a
+ * hello is where the records are in step from. */
+static void look_for_start(struct vision_tx *t, struct span first)
+{
+	if (t->lost && first.n > RECORD_HEAD && good_header(first.p) &&
+	    first.p[0] == TYPE_HANDSHAKE) {
+		t->lost = false;
+		t->have = 0;
+		t->record = 0;
+	}
+}
+
 static struct survey survey_write(struct vision_tx *t, const struct span *write, size_t n)
 {
-	bool inside = t->record > 0 || t->have > 0;
-	struct survey v = {.complete = !inside, .data = !inside || t->head[0] == TYPE_DATA};
+	struct survey v;
+	bool inside;
 
+	if (n > 0)
+		look_for_start(t, write[0]);
+	inside = t->record > 0 || t->have > 0;
+	v = (struct survey){.complete = !inside, .data = !inside || t->head[0] == TYPE_DATA};
 	for (size_t i = 0; i < n; i++)
 		walk(t, write[i], &v);
 	t->seen += v.len;
