@@ -18,6 +18,7 @@ from .harness import add
 from .peers import GARENNE, XRAY, XRAY_OLD
 from .proc import until
 from .t_matrix import FAR_PORT, NEAR_PORT, Targets, configure, hosts
+from .t_reality_server import PRIVATE, PUBLIC, SHORT
 from .t_reverse import Reverse
 
 MIB = traffic.MIB
@@ -379,6 +380,32 @@ def switch(t, near, far):
             t.note(f"outer records before the switch: {n_up} up, {n_down} down")
 
 
+# ---- REALITY below ----------------------------------------------------------
+
+def below_reality(t, near, far):
+    """The same with REALITY instead of TLS."""
+    net = t.net(netns.Pair)
+    hosts(t, net)
+    target = t.server(TlsServer, net.server, serve_one_way, t.pki, ssl.TLSVersion.TLSv1_3)
+    near_conf, far_conf = configure(t, VISION, net)
+    for i in far_conf["inbounds"]:
+        i["streamSettings"] = {"network": "tcp", "security": "reality", "realitySettings": {
+            "target": f"127.0.0.1:{target.port}", "serverNames": [NAME], "privateKey": PRIVATE,
+            "shortIds": [SHORT]}}
+    for o in near_conf["outbounds"]:
+        if o["protocol"] == "vless":
+            o["streamSettings"] = {"network": "tcp", "security": "reality", "realitySettings": {
+                "fingerprint": "chrome", "serverName": NAME, "publicKey": PUBLIC,
+                "shortId": SHORT}}
+    t.program(far, net.server, far_conf, "far")
+    t.program(near, net.client, near_conf, "near")
+    via, host = traffic.Socks5(net.client, "127.0.0.1", NEAR_PORT[4]), net.server_addr[4]
+    with t.cell("tls13"):
+        inner_bulk(via, host, target, t.pki, 16 * MIB)
+    with t.cell("100 connections"):
+        many(via, host, target, t.pki)
+
+
 # ---- reverse proxies --------------------------------------------------------
 
 def reverse(t, dialect, portal, bridge):
@@ -515,6 +542,7 @@ def _plan():
         add(f"vision/refused/{name}/{near.name}-{far.name}", refusal, near, far, said_by, words,
             how, needs=(near, far))
     for near, far in ((GARENNE, GARENNE), (GARENNE, XRAY), (XRAY, GARENNE)):
+        add(f"vision/reality/{near.name}-{far.name}", below_reality, near, far, needs=(near, far))
         add(f"vision/udp443/{near.name}-{far.name}", udp443, near, far, needs=(near, far))
         add(f"vision/mux/{near.name}-{far.name}", mux, near, far, needs=(near, far))
 
