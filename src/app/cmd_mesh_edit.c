@@ -326,6 +326,9 @@ static int init(const struct wish *w, const char *mesh, bool no_ipv6)
 	say(b, "{\n  \"mesh\": \"%s\",\n", mesh);
 	if (*v6)
 		say(b, "  \"ipv6\": \"%s\",\n", v6);
+	/* TLS inside TLS is what a watcher would notice; Vision is against that. */
+	if (strcmp(w->security, "none") != 0)
+		say(b, "  \"flow\": \"xtls-rprx-vision\",\n");
 	say(b, "  \"hubs\": {\n  },\n  \"sites\": {\n  },\n  \"phones\": {\n  },\n"
 	       "  // The first rule that fits decides; what no rule allows is denied.\n"
 	       "  \"policy\": [\n"

@@ -84,8 +84,6 @@ static void check_v2ray(struct mesh_parser *p, const struct mesh_node *site)
 		else if (*hub->hub.pin && *hub->hub.cert)
 			mesh_error(p, &site->at, "v2ray cannot pin the certificate of the hub %s; it "
 						 "must be one that every system trusts", hub->name);
-		else if (*p->m->flow)
-			mesh_error(p, &site->at, "v2ray knows no \"flow\"; expected \"flow\": \"\"");
 	}
 }
 

@@ -45,7 +45,7 @@ static void flow_account(struct emit *e, cJSON *users, size_t node)
 	cJSON *list;
 
 	account(e, users, &e->keys[node].id, "", v->name);
-	if (*e->m->flow)
+	if (*e->m->flow && v->software != MESH_V2RAY) /* which knows none */
 		emit_str(e, last(users), "flow", e->m->flow);
 	if (e->m->nodes[e->node].software != MESH_GARENNE)
 		return;

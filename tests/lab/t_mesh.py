@@ -12,6 +12,7 @@ from .harness import add, test
 from .netns import Net
 from .proc import until
 from .scene import PAGE
+from .t_reality_server import NAME, nginx
 
 GARENNE, XRAY, V2RAY = peers.GARENNE, peers.XRAY, peers.V2RAY
 HUB, HUB2, VISITOR = "203.0.113.10", "203.0.113.11", "203.0.113.20"
@@ -76,24 +77,26 @@ def garenne(folder, *args):
 POLICY = """
     { "name": "web", "from": "any", "to": "nas.paris", "ports": 80 },
     { "name": "no-admin", "from": "berlin", "to": "nas.paris", "ports": 82, "action": "deny" },
-    { "name": "admin", "from": "sites", "to": "nas.paris", "ports": "82-83" }
+    { "name": "admin", "from": "sites", "to": "nas.paris", "ports": "82-83" },
+    { "name": "self", "from": "sites", "to": "100.65.0.1", "ports": "90" }
 """
 
 
 class Mesh:
     """A mesh made by our own commands, and the programs that run its files."""
 
-    def __init__(self, t, hub=GARENNE, paris=GARENNE, berlin=GARENNE, tun=False, hubs=1):
+    def __init__(self, t, hub=GARENNE, paris=GARENNE, berlin=GARENNE, tun=False, hubs=1,
+                 security=("tls",)):
         t.need(GARENNE, hub, paris, berlin)
         self.t, self.net = t, t.net(Office)
         self.peer = {"hub": hub, "paris": paris, "berlin": berlin, "hub2": hub}
         self.dir = tempfile.mkdtemp()
         t.defer(shutil.rmtree, self.dir)
-        garenne(self.dir, "mesh", "init", "lab", "-address", HUB + ":443", "-security", "tls",
-                "-software", hub.name)
+        garenne(self.dir, "mesh", "init", "lab", "-address", HUB + ":443", "-security",
+                *security, "-software", hub.name)
         if hubs == 2:
             garenne(self.dir, "mesh", "add", "hub", "hub2", "-address", HUB2 + ":443",
-                    "-security", "tls", "-software", hub.name)
+                    "-security", *security, "-software", hub.name)
         for site, peer in (("paris", paris), ("berlin", berlin)):
             more = ["-socks", f"{GATE}:{SOCKS}"] + ([] if tun or not peer.ours else ["-no-tun"])
             garenne(self.dir, "mesh", "add", "site", site, "-lan", "192.168.1.0/24", "-software",
@@ -181,6 +184,24 @@ for _hub, _paris, _berlin in ((GARENNE, GARENNE, GARENNE), (GARENNE, XRAY, GAREN
                               (GARENNE, GARENNE, V2RAY)):
     add(f"mesh/reach/{_hub.name}-hub+{_paris.name}+{_berlin.name}", cell, _hub, _paris, _berlin,
         needs=(_hub, _paris, _berlin), full=_hub is XRAY and _paris is XRAY)
+
+
+def reality(t, hub, paris, berlin):
+    """As init makes it when nothing else is said: REALITY, and Vision inside."""
+    m = Mesh(t, hub, paris, berlin, security=("reality", "-target", f"{NAME}:8443"))
+    if not any(o.get("settings", {}).get("flow") for o in m.files["berlin"]["outbounds"]):
+        raise LabError("no flow although there is REALITY")
+    with open(os.path.join(t.dir, "hosts"), "a") as f:
+        f.write(f"127.0.0.1 {NAME}\n")
+    nginx(t, m.net.hub, 8443)
+    m.start()
+    reach(m)
+
+
+for _hub, _paris, _berlin in ((GARENNE, GARENNE, GARENNE), (GARENNE, XRAY, GARENNE),
+                              (XRAY, GARENNE, XRAY)):
+    add(f"mesh/reality/{_hub.name}-hub+{_paris.name}+{_berlin.name}", reality, _hub, _paris, _berlin,
+        needs=(_hub, _paris, _berlin))
 
 
 # ---- two locks ---------------------------------------------------------------
@@ -273,6 +294,42 @@ def failover(t):
         for _ in range(5):
             if not m.page():
                 raise LabError("the other hub is not used for good")
+
+
+# ---- without any proxy setting ------------------------------------------------
+
+def _routed(m):
+    """LANs whose machines know the way into the mesh: by their site."""
+    for ns in (m.net.bpc, m.net.pnas):
+        ns.ip(*(f"route add {r} via {GATE}" for r in ("100.64.0.0/10", "198.18.0.0/15")))
+    for ns in (m.net.paris, m.net.berlin):
+        ns.forward()
+
+
+@test("mesh/tun", limit=150)
+def tun(t):
+    """A desk in Berlin opens pages in Paris by mapped and virtual addresses, with nothing
+    installed on it; what is forbidden is not reached."""
+    m = Mesh(t, tun=True)
+    _routed(m)
+    m.start()
+    desk, site = traffic.Direct(m.net.bpc), traffic.Direct(m.net.berlin)
+    until(lambda: m.page(80, "198.18.1.20", desk), 30, "a page of paris at a desk in berlin", 0.3)
+    with t.cell("from the site itself"):
+        if not m.page(80, "198.18.1.20", site):
+            raise LabError("no page")
+    for port in (81, 82):
+        with t.cell(f"forbidden {port}"):
+            if m.page(port, "198.18.1.20", desk):
+                raise LabError("reached")
+    with t.cell("the site's own address"):
+        t.server(traffic.Server, m.net.paris, traffic.web(PAGE), 90, "0.0.0.0")
+        if not m.page(90, "100.65.0.1", desk):
+            raise LabError("no page of the site itself")
+    with t.cell("own LAN stays"):
+        t.server(traffic.Server, m.net.bpc, traffic.web("here"), 8000, "0.0.0.0")
+        if "here" not in traffic.http_get(site, NAS, 8000)[1]:
+            raise LabError("192.168.1.20 is not berlin's own at berlin")
 
 
 # ---- files -------------------------------------------------------------------
