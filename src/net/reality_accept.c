@@ -88,11 +88,13 @@ static void dispose(struct reality_accept *a, int err)
 
 /* ---- the three ends ---- */
 
+/* In order, whatever it was: a replayer who gives up must not be told apart by a reset. */
 static void fail(struct reality_accept *a, int err, const char *why)
 {
 	struct reality_result res = {.err = err, .why = why};
 	struct reality_user *user = a->user;
 
+	let_go(&a->client, 0);
 	dispose(a, err);
 	user->on_done(user, &res);
 }
@@ -468,7 +470,6 @@ static void refuse(struct reality_accept *a, enum tls_alert alert, const char *w
 {
 	tls_fast_refuse(a->engine, (uint8_t)alert, &a->out);
 	flush_out(a);
-	let_go(&a->client, 0);
 	fail(a, -ERR_TLS, why);
 }
 
@@ -514,9 +515,9 @@ static void take_finished(struct reality_accept *a)
 
 static void on_finishing(struct reality_accept *a, bool readable)
 {
-	ssize_t n = readable ? stream_read(a->client, &a->in, STREAM_READ_MAX) : 0;
+	ssize_t got = readable ? stream_read(a->client, &a->in, STREAM_READ_MAX) : 0, n;
 
-	if (n < 0 || !flush_out(a)) {
+	if (!flush_out(a)) {
 		fail(a, -ERR_RESET, "the client has gone during the handshake");
 		return;
 	}
@@ -529,7 +530,10 @@ static void on_finishing(struct reality_accept *a, bool readable)
 			return;
 		}
 		if (n == 0) {
-			set_wants(a);
+			if (got < 0)
+				fail(a, -ERR_RESET, "the client has gone during the handshake");
+			else
+				set_wants(a);
 			return;
 		}
 		bufq_peek(&a->in, &type, 1);
@@ -592,7 +596,6 @@ static void on_connect(struct connect_user *u, struct connect *c, const struct c
 	if (res->err) {
 		reality_server_log(LOG_WARN, &a->log->target, loop_now(a->loop), &a->peer.source,
 				   "the target cannot be reached: %s", res->why);
-		let_go(&a->client, 0);
 		fail(a, -ERR_CLOSED, NULL); /* the log has it */
 		return;
 	}

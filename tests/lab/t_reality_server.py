@@ -5,6 +5,7 @@ whose settings are wrong.
 import contextlib
 import hashlib
 import os
+import random
 import shutil
 import socket
 import ssl
@@ -511,6 +512,44 @@ def strangers(t):
         until(lambda: sockets(p) <= held, 10, f"connections are closed, down to {held} sockets")
 
 
+def mutations(t):
+    """The recorded beginning of a genuine connection: again as it was, which brings the
+    replayer an answer that he cannot read, and damaged in a thousand ways."""
+    s = Stage(t)
+    nginx(t, s.ns, TARGET)
+    p = s.ours(server())
+    tap = t.server(traffic.Tap, s.ns, 0, (LOOP, SERVER), LOOP)
+    via, = s.theirs(client("out", tap.port), peer=GARENNE, name="client")
+    traffic.check_echo(via, LOOP, s.echo.port)
+    said = bytes(tap.conns[0][0])
+
+    def play(data):
+        got, end = b"", "reset"
+        with s.connect() as c, contextlib.suppress(OSError):
+            c.sendall(data)
+            c.shutdown(socket.SHUT_WR)
+            while part := c.recv(65536):
+                got += part
+            end = "eof"
+        return got, end
+    with t.cell("replayed"):
+        p.mark()
+        got, end = play(said)
+        # the alert is like any server's: 24 bytes, and then an end
+        expect(got[:1] == b"\x16" and end == "eof", f"{got[:20]!r}, {end}")
+        expect(got[-24:-19] == b"\x17\3\3\0\x13", f"{got[-24:]!r}")
+        p.wait_log("a client of version", since_mark=True)
+    with t.cell("damaged"):
+        draw = random.Random(1)
+        for i in range(1000):
+            data = bytearray(said[:draw.choice((len(said), 700, 2000, draw.randrange(len(said))))])
+            for _ in range(draw.choice((1, 1, 2, 5, 40))):
+                if data:
+                    data[draw.randrange(len(data))] = draw.randrange(256)
+            play(bytes(data))
+        traffic.check_echo(via, LOOP, s.echo.port)
+
+
 def half_open(t):
     """Half-close in either direction, with a target that does not speak TLS at all."""
     s = Stage(t)
@@ -733,6 +772,7 @@ add("reality-server/unusable-targets", unusable, needs=(GARENNE, XRAY))
 add("reality-server/cut-up", cut_up, needs=(GARENNE, XRAY))
 add("reality-server/manners", manners, needs=(GARENNE, XRAY))
 add("reality-server/strangers", strangers, needs=(GARENNE,), limit=240)
+add("reality-server/mutations", mutations, needs=(GARENNE,), limit=240)
 add("reality-server/half-open", half_open, needs=(GARENNE,))
 add("reality-server/stopping", stopping, needs=(GARENNE,))
 add("reality-server/no-target", no_target, needs=(GARENNE,))
