@@ -46,7 +46,13 @@ static void probe(struct mux *m, uint64_t now)
 	m->probed_ms = now;
 }
 
-/* Somebody who has answered before is given little time, others more; and so is a slow line that
+/* Ours all do, others by experience. */
+static bool knows_probes(const struct mux *m)
+{
+	return m->answers || m->peer_ours;
+}
+
+/* Somebody who is known to answer is given little time, others more; and so is a slow line that
  * still takes what we have for it. That the system has room for a probe says nothing. */
 static bool is_dead(const struct mux *m, uint64_t now, uint64_t silent)
 {
@@ -54,14 +60,14 @@ static bool is_dead(const struct mux *m, uint64_t now, uint64_t silent)
 		return false;
 	if (silent >= MUX_DEAD_BUSY_MS)
 		return true;
-	return m->answers && now - m->drained_ms >= MUX_DEAD_AFTER_MS;
+	return knows_probes(m) && now - m->drained_ms >= MUX_DEAD_AFTER_MS;
 }
 
 static void on_check(struct timer *t)
 {
 	struct mux *m = container_of(t, struct mux, check);
 
-	if (m->rx_waits_for || !(m->answers || m->peer_ours))
+	if (m->rx_waits_for || !knows_probes(m))
 		return;
 	/* Behind much of our own on a slow line the probe takes its time; that the line takes
 	 * more of it is a sign of life too. */
@@ -89,7 +95,7 @@ uint64_t mux_unanswered_ms(const struct mux *m)
 {
 	uint64_t now = loop_now(m->loop);
 
-	if (m->ended || !(m->answers || m->peer_ours) || !m->probing || m->heard_ms >= m->asked_ms)
+	if (m->ended || !knows_probes(m) || !m->probing || m->heard_ms >= m->asked_ms)
 		return 0;
 	return now > m->asked_ms ? now - m->asked_ms : 1;
 }

@@ -26,7 +26,7 @@ enum {
 	MUX_STALL_MS = 1000,
 	MUX_TICK_MS = 1000,
 	MUX_PROBE_AFTER_MS = 2000, /* silence before a probe */
-	MUX_DEAD_AFTER_MS = 5000,  /* silence of a peer that answers probes */
+	MUX_DEAD_AFTER_MS = 5000,  /* silence of a peer known to answer probes */
 	MUX_DEAD_BUSY_MS = 15000,  /* of one that has not answered yet, or while a full line takes more */
 	MUX_PROBE_ID = 0xfffe,	   /* never given to a session */
 	MUX_ID_LAST = 0xfff0,
