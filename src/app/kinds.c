@@ -16,6 +16,7 @@
 #include "proxy/out_ss.h"
 #include "proxy/out_vless.h"
 #include "vpn/in_tun.h"
+#include "vpn/out_tun.h"
 
 static struct inbound *(*const inbounds[CONF_IN_TUN + 1])(struct core *c,
 							       const struct conf_inbound *conf) = {
@@ -37,6 +38,7 @@ static struct outbound *(*const outbounds[CONF_OUT_TUN + 1])(struct core *c,
 	[CONF_OUT_BLACKHOLE] = out_blackhole_new,
 	[CONF_OUT_VLESS] = out_vless_new,
 	[CONF_OUT_SHADOWSOCKS] = out_ss_new,
+	[CONF_OUT_TUN] = out_tun_new,
 };
 
 struct inbound *kinds_inbound(struct core *c, const struct conf_inbound *conf)

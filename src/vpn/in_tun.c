@@ -28,13 +28,8 @@ static void on_syn(struct tcp_stack_user *u, struct tcp_conn *c)
 static int tun_in_start(struct inbound *in)
 {
 	struct in_tun *t = container_of(in, struct in_tun, in);
-	int err = tun_open(t->tun, &in->conf->tun);
 
-	if (err)
-		return err;
-	tcp_stack_listen(tun_tcp(t->tun), &t->on_syn);
-	tun_start(t->tun);
-	return 0;
+	return tun_open(t->tun, in, &t->on_syn);
 }
 
 static void tun_in_stop(struct inbound *in)

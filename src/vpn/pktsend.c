@@ -87,3 +87,47 @@ void pktsend_icmp(struct pktlink *l, struct error_gate *g, uint64_t now_ms, cons
 	if (icmpmsg_encode(&w, src, dst, type, code, rest, packet) == 0)
 		send_flat(l, &head, b, w.n);
 }
+
+/* One packet, or fragment: @first and then @rest. 0 or -ERR_*. */
+static int send_piece(struct pktlink *l, const struct ippkt *ip, struct span first,
+		      struct span rest)
+{
+	uint8_t b[IPPKT_HEAD_MAX + IPPKT_UDP_HEAD];
+	struct wr w = wr_of(b, sizeof(b));
+	struct iovec iov[3];
+	struct pktout o = {.iov = iov + 1, .n_iov = rest.n ? 2 : 1, .family = ip->src.family};
+	int err = ippkt_encode_head(&w, ip, first.n + rest.n);
+
+	if (err)
+		return err;
+	o.head = (uint16_t)w.n;
+	wr_bytes(&w, first.p, first.n);
+	iov[1] = (struct iovec){b, w.n};
+	iov[2] = (struct iovec){(void *)(uintptr_t)rest.p, rest.n};
+	o.len = (uint32_t)(w.n + rest.n);
+	return l->send(l, &o);
+}
+
+void pktsend_long(struct pktlink *l, const struct ippkt *ip, struct span head_of_payload,
+		  struct span rest)
+{
+	struct ippkt part = *ip;
+	size_t room;
+
+	if (ippkt_head_len(ip) + head_of_payload.n + rest.n <= l->mtu) {
+		send_piece(l, ip, head_of_payload, rest);
+		return;
+	}
+	part.fragment = true;
+	room = (l->mtu - ippkt_head_len(&part)) & ~(size_t)7;
+	while (rest.n) {
+		size_t n = room - head_of_payload.n < rest.n ? room - head_of_payload.n : rest.n;
+
+		part.more = n < rest.n;
+		if (send_piece(l, &part, head_of_payload, span_of(rest.p, n)) != 0)
+			return; /* the others would be in vain */
+		part.frag_off = (uint16_t)(part.frag_off + head_of_payload.n + n);
+		head_of_payload.n = 0;
+		rest = span_of(rest.p + n, rest.n - n);
+	}
+}

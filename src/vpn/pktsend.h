@@ -6,6 +6,7 @@
 
 #include "base/addr.h"
 #include "proto/icmpmsg.h"
+#include "proto/ippkt.h"
 #include "proto/tcpseg.h"
 #include "vpn/pktlink.h"
 
@@ -23,6 +24,10 @@ void pktsend_tcp(struct pktlink *l, const struct ip *src, const struct ip *dst,
 /** An error about @packet, unless it is one itself, or a group was meant. */
 void pktsend_error(struct pktlink *l, struct error_gate *g, uint64_t now_ms, const struct ip *src,
 		   const struct ip *dst, enum icmpmsg_error what, uint32_t mtu, struct span packet);
+/** A packet whose payload is @head_of_payload (at most 8 bytes) and then @rest, in fragments where
+ * it is longer than the MTU; @ip's frag_id is used then. Sums are done. */
+void pktsend_long(struct pktlink *l, const struct ippkt *ip, struct span head_of_payload,
+		  struct span rest);
 /** An ICMP message with the numbers as given, about @packet. */
 void pktsend_icmp(struct pktlink *l, struct error_gate *g, uint64_t now_ms, const struct ip *src,
 		  const struct ip *dst, uint8_t type, uint8_t code, uint32_t rest,

@@ -4,9 +4,13 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "flow/inbound.h"
 #include "proto/ippkt.h"
 #include "proto/tcpseg.h"
 #include "vpn/tun_dev.h"
+#include "vpn/tun_echo.h"
+#include "vpn/tun_frag.h"
+#include "vpn/tun_udp.h"
 
 enum { WHY_MAX = 200 };
 
@@ -16,6 +20,9 @@ struct tun {
 	struct tun_dev_user on_packet;
 	struct tun_dev *dev;
 	struct tcp_stack *tcp;
+	struct tun_udp *udp;
+	struct tun_echo *echo;
+	struct tun_frag *frag;
 	unsigned refs;
 };
 
@@ -24,10 +31,50 @@ static void input_tcp(struct tun *t, const struct ippkt *ip, struct buf *pkt,
 {
 	struct span seg = span_of(pkt->data + ip->off, ip->total - ip->off);
 
-	if (ip->fragment || (!rx->summed && !tcpseg_sum_ok(&ip->src, &ip->dst, seg)))
+	if (!rx->summed && !tcpseg_sum_ok(&ip->src, &ip->dst, seg))
 		buf_free(pkt);
 	else
 		tcp_stack_input(t->tcp, ip, pkt);
+}
+
+static void input_udp(struct tun *t, const struct ippkt *ip, struct buf *pkt,
+		      const struct tun_rx *rx)
+{
+	struct span d = span_of(pkt->data + ip->off, ip->total - ip->off);
+
+	if (!rx->summed && !udp_sum_ok(ip, d))
+		buf_free(pkt);
+	else
+		tun_udp_input(t->udp, ip, pkt, rx->udp_pieces ? rx->gso_size : 0);
+}
+
+/* A packet that is whole; takes @pkt. */
+static void input(struct tun *t, const struct ippkt *ip, struct buf *pkt, const struct tun_rx *rx)
+{
+	if (ip->proto == IPPKT_TCP)
+		input_tcp(t, ip, pkt, rx);
+	else if (ip->proto == IPPKT_UDP)
+		input_udp(t, ip, pkt, rx);
+	else if (ip->proto == (ip->src.family == 4 ? IPPKT_ICMP : IPPKT_ICMP6))
+		tun_echo_input(t->echo, ip, pkt);
+	else
+		buf_free(pkt);
+}
+
+static void input_fragment(struct tun *t, const struct ippkt *ip, struct buf *pkt)
+{
+	struct tun_rx unknown = {.summed = false};
+	struct ippkt whole;
+
+	if (ip->proto == IPPKT_TCP) { /* no sender does that: TCP knows the MTU */
+		buf_free(pkt);
+		return;
+	}
+	pkt = tun_frag_input(t->frag, ip, pkt);
+	if (pkt && ippkt_decode(&whole, buf_span(pkt)) > 0)
+		input(t, &whole, pkt, &unknown);
+	else
+		buf_free(pkt);
 }
 
 static void on_packet(struct tun_dev_user *u, struct buf *pkt, const struct tun_rx *rx)
@@ -41,10 +88,10 @@ static void on_packet(struct tun_dev_user *u, struct buf *pkt, const struct tun_
 		return;
 	}
 	pkt->len = ip.total;
-	if (ip.proto == IPPKT_TCP)
-		input_tcp(t, &ip, pkt, rx);
+	if (ip.fragment)
+		input_fragment(t, &ip, pkt);
 	else
-		buf_free(pkt);
+		input(t, &ip, pkt, rx);
 }
 
 struct tun *tun_ref(struct core *c)
@@ -69,37 +116,54 @@ void tun_unref(struct tun *t)
 	if (!t || --t->refs)
 		return;
 	tcp_stack_free(t->tcp);
+	tun_udp_free(t->udp);
+	tun_echo_free(t->echo);
+	tun_frag_free(t->frag);
 	tun_dev_free(t->dev);
 	t->core->tun = NULL;
 	free(t);
 }
 
-int tun_open(struct tun *t, const struct conf_in_tun *conf)
+static int make_parts(struct tun *t, const struct conf_in_tun *conf)
 {
+	struct pktlink *link = tun_dev_link(t->dev);
+
+	t->tcp = tcp_stack_new(t->loop, link, NULL);
+	t->udp = tun_udp_new(t->loop, link);
+	t->echo = tun_echo_new(t->loop, link, conf);
+	t->frag = tun_frag_new(t->loop);
+	return t->tcp && t->udp && t->echo && t->frag ? 0 : -ERR_NOMEM;
+}
+
+int tun_open(struct tun *t, struct inbound *in, struct tcp_stack_user *on_syn)
+{
+	const struct conf_in_tun *conf = &in->conf->tun;
 	char why[WHY_MAX];
 
 	t->dev = tun_dev_new(t->loop, conf->name, (uint16_t)conf->mtu, &t->on_packet, why,
 			     sizeof(why));
 	if (!t->dev) {
-		log_err("tun", "%s", why);
+		log_err("tun", "[%s] %s", in->tag, why);
 		return -ERR_SYS;
 	}
-	t->tcp = tcp_stack_new(t->loop, tun_dev_link(t->dev), NULL);
-	if (t->tcp)
-		return 0;
-	log_err("tun", "%s", err_name(ERR_NOMEM));
-	return -ERR_NOMEM;
-}
-
-void tun_start(struct tun *t)
-{
+	if (make_parts(t, conf) != 0) {
+		log_err("tun", "[%s] %s", in->tag, err_name(ERR_NOMEM));
+		return -ERR_NOMEM;
+	}
+	tcp_stack_listen(t->tcp, on_syn);
+	tun_udp_listen(t->udp, in);
+	tun_echo_listen(t->echo, in);
 	tun_dev_start(t->dev);
+	return 0;
 }
 
 void tun_stop(struct tun *t)
 {
-	if (t->tcp)
-		tcp_stack_listen(t->tcp, NULL);
+	if (!t->frag)
+		return;
+	tcp_stack_listen(t->tcp, NULL);
+	tun_udp_listen(t->udp, NULL);
+	tun_echo_listen(t->echo, NULL);
 }
 
 struct loop *tun_loop(const struct tun *t)
@@ -110,4 +174,14 @@ struct loop *tun_loop(const struct tun *t)
 struct tcp_stack *tun_tcp(const struct tun *t)
 {
 	return t->tcp;
+}
+
+struct tun_udp *tun_udp_of(const struct tun *t)
+{
+	return t->udp;
+}
+
+struct tun_echo *tun_echo_of(const struct tun *t)
+{
+	return t->echo;
 }

@@ -1,0 +1,337 @@
+#include "vpn/tun_udp.h"
+
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "crypto/rand.h"
+#include "crypto/siphash.h"
+#include "flow/flow.h"
+#include "proto/ipsum.h"
+#include "vpn/pktsend.h"
+#include "vpn/udp_train.h"
+
+enum { BUCKETS = 4096, PORT_TRIES = 16, FIRST_MAX = 2048 };
+
+struct tun_udp {
+	struct loop *loop;
+	struct pktlink *link;
+	struct inbound *in;
+	struct udp_train *train;
+	struct list by_age; /* of clients: longest silent first */
+	struct list buckets[BUCKETS];
+	size_t n;
+	struct error_gate gate;
+	uint8_t seed[SIPHASH_SEED];
+};
+
+struct assoc;
+
+/* The ear at a client's flow, which may outlive the association. */
+struct ear {
+	struct flow_hook hook;
+	struct assoc *a; /* NULL: closed */
+};
+
+struct assoc {
+	struct dgram d;
+	struct tun_udp *u;
+	struct list node, age;
+	bool ours;	   /* of the outbound */
+	struct ipport end; /* the client; or whom we speak for */
+	struct ipport target;
+	struct ear *ear; /* NULL: the flow is over, or of the outbound */
+	struct buf *first; /* the packet that began it, until the verdict */
+};
+
+static struct assoc *of(struct dgram *d)
+{
+	return container_of(d, struct assoc, d);
+}
+
+static struct list *bucket(struct tun_udp *u, const struct ipport *a)
+{
+	uint8_t b[18];
+	struct wr w = wr_of(b, sizeof(b));
+
+	wr_bytes(&w, a->ip.b, 16);
+	wr_u16(&w, a->port);
+	return &u->buckets[siphash(u->seed, span_of(b, w.n)) % BUCKETS];
+}
+
+static struct assoc *find(struct tun_udp *u, const struct ipport *end, bool ours)
+{
+	struct assoc *a;
+
+	list_each(a, bucket(u, end), node)
+		if (a->ours == ours && ipport_eq(&a->end, end))
+			return a;
+	return NULL;
+}
+
+/* ---- the carrier ---- */
+
+static void assoc_send(struct dgram *d, const struct addr *party, struct buf *pkt)
+{
+	struct assoc *a = of(d);
+	struct ipport to = a->target;
+
+	/* A name cannot be an address: the client knows it as what it sent to. */
+	addr_to_ipport(party, &to);
+	if (to.ip.family != a->end.ip.family || to.port == 0)
+		buf_free(pkt);
+	else if (a->ours)
+		udp_train_send(a->u->train, &a->end, &to, pkt);
+	else
+		udp_train_send(a->u->train, &to, &a->end, pkt);
+}
+
+static void assoc_destroy(struct garbage *g)
+{
+	free(of(container_of(g, struct dgram, garbage)));
+}
+
+static void assoc_close(struct dgram *d, int err)
+{
+	struct assoc *a = of(d);
+
+	(void)err;
+	if (a->ear)
+		a->ear->a = NULL;
+	a->ear = NULL;
+	buf_free(a->first);
+	a->first = NULL;
+	list_del(&a->node);
+	list_del(&a->age);
+	a->u->n--;
+	d->garbage.destroy = assoc_destroy;
+	loop_free_later(d->loop, &d->garbage);
+}
+
+static const struct dgram_ops assoc_ops = {
+	.name = "tun",
+	.send = assoc_send,
+	.close = assoc_close,
+};
+
+/* What a router says for a flow that ended like this; false: nothing. */
+static bool complaint(int err, enum icmpmsg_error *what)
+{
+	switch (-err) {
+	case ERR_NONE:
+	case ERR_TIMEOUT:
+	case ERR_LIMIT:
+	case ERR_NOMEM:
+	case ERR_CLOSED:
+		return false;
+	case ERR_REFUSED:
+		*what = ICMPMSG_PORT_UNREACH;
+		return true;
+	case ERR_BLOCKED:
+		*what = ICMPMSG_PROHIBITED;
+		return true;
+	default:
+		*what = ICMPMSG_HOST_UNREACH;
+		return true;
+	}
+}
+
+static void on_verdict(struct flow_hook *h, struct stream **in, int err)
+{
+	struct assoc *a = container_of(h, struct ear, hook)->a;
+	enum icmpmsg_error what;
+
+	(void)in;
+	if (!a)
+		return;
+	if (a->first && complaint(err, &what))
+		pktsend_error(a->u->link, &a->u->gate, loop_now(a->u->loop), &a->target.ip,
+			      &a->end.ip, what, 0, buf_span(a->first));
+	buf_free(a->first);
+	a->first = NULL;
+}
+
+static void on_flow_ended(struct flow_hook *h, struct loop *l)
+{
+	struct ear *e = container_of(h, struct ear, hook);
+
+	(void)l;
+	if (e->a)
+		e->a->ear = NULL;
+	free(e);
+}
+
+static void listen_to(struct assoc *a, struct flow *f, const struct buf *pkt)
+{
+	struct ear *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return;
+	e->hook = (struct flow_hook){.verdict = on_verdict, .ended = on_flow_ended};
+	e->a = a;
+	a->ear = e;
+	f->hook = &e->hook;
+	if (pkt->len <= FIRST_MAX)
+		a->first = buf_copy(buf_span(pkt));
+}
+
+static struct assoc *assoc_new(struct tun_udp *u, const struct ipport *end,
+			       const struct ipport *target, bool ours)
+{
+	struct assoc *a = u->n < TUN_UDP_ASSOCS ? calloc(1, sizeof(*a)) : NULL;
+
+	if (!a)
+		return NULL;
+	dgram_init(&a->d, &assoc_ops, u->loop);
+	a->u = u;
+	a->ours = ours;
+	a->end = *end;
+	a->target = *target;
+	list_init(&a->age);
+	list_add_tail(bucket(u, end), &a->node);
+	u->n++;
+	return a;
+}
+
+/* ---- clients ---- */
+
+/* A flow that is still being opened cannot be told to go; the room is there in the next turn. */
+static void make_room(struct tun_udp *u)
+{
+	struct assoc *a = list_first(&u->by_age, struct assoc, age);
+
+	if (u->n >= TUN_UDP_ASSOCS && a && a->d.user)
+		a->d.user->on_end(a->d.user, &a->d, -ERR_LIMIT);
+}
+
+static struct assoc *client_new(struct tun_udp *u, const struct ipport *from,
+				const struct ipport *to, const struct buf *pkt)
+{
+	struct conn_info info = {.source = *from, .local = *to};
+	struct assoc *a;
+	struct flow *f;
+
+	if (!u->in)
+		return NULL;
+	make_room(u);
+	f = inbound_flow(u->in, u->loop, CONF_UDP, &info);
+	a = f ? assoc_new(u, from, to, false) : NULL;
+	if (!a) {
+		if (f)
+			flow_abort(f, -ERR_LIMIT);
+		return NULL;
+	}
+	list_add_tail(&u->by_age, &a->age);
+	listen_to(a, f, pkt);
+	f->origin = FLOW_FROM_LOCAL;
+	f->level = u->in->conf->tun.level;
+	f->target = addr_from_ipport(to);
+	f->in_dgram = &a->d;
+	flow_dispatch(f);
+	return a;
+}
+
+/* Hands up the payload, which may be a train of datagrams. Takes @pkt. */
+static void deliver(struct assoc *a, const struct ipport *party, struct buf *pkt, size_t piece)
+{
+	struct addr from = addr_from_ipport(party);
+
+	while (piece && pkt->len > piece) {
+		struct buf *b = buf_copy(span_of(pkt->data, piece));
+
+		buf_pull(pkt, piece);
+		if (b)
+			dgram_deliver(&a->d, &from, b);
+		if (list_empty(&a->node)) { /* closed by its user */
+			buf_free(pkt);
+			return;
+		}
+	}
+	dgram_deliver(&a->d, &from, pkt);
+}
+
+void tun_udp_input(struct tun_udp *u, const struct ippkt *ip, struct buf *pkt, uint16_t piece)
+{
+	struct ipport from = {ip->src, 0}, to = {ip->dst, 0};
+	struct udp_head h;
+	struct assoc *a;
+
+	if (ip_is_group(&ip->dst) ||
+	    udp_head_decode(&h, span_of(pkt->data + ip->off, ip->total - ip->off)) < 0 ||
+	    h.dport == 0 || h.sport == 0) { /* port 0 stands for echo in a flow */
+		buf_free(pkt);
+		return;
+	}
+	from.port = h.sport;
+	to.port = h.dport;
+	a = find(u, &to, true);
+	if (!a)
+		a = find(u, &from, false);
+	if (!a)
+		a = client_new(u, &from, &to, pkt);
+	if (!a) {
+		buf_free(pkt);
+		return;
+	}
+	if (!a->ours) {
+		list_del(&a->age);
+		list_add_tail(&u->by_age, &a->age);
+	}
+	pkt->len = ip->off + h.len;
+	buf_pull(pkt, ip->off + (size_t)IPPKT_UDP_HEAD);
+	deliver(a, a->ours ? &from : &to, pkt, piece);
+}
+
+/* ---- the outbound ---- */
+
+struct dgram *tun_udp_open(struct tun_udp *u, const struct ipport *from, const struct addr *target)
+{
+	struct ipport end = *from, to;
+	struct assoc *a;
+
+	if (!addr_to_ipport(target, &to) || to.ip.family != end.ip.family)
+		return NULL;
+	for (int i = 0; end.port == 0 || find(u, &end, true); i++) {
+		uint16_t r;
+
+		if (i == PORT_TRIES || rand_bytes(&r, sizeof(r)) != 0)
+			return NULL;
+		end.port = (uint16_t)(32768 + r % 28232); /* as Linux chooses them */
+	}
+	a = assoc_new(u, &end, &to, true);
+	return a ? &a->d : NULL;
+}
+
+/* ---- the rest ---- */
+
+void tun_udp_listen(struct tun_udp *u, struct inbound *in)
+{
+	u->in = in;
+}
+
+struct tun_udp *tun_udp_new(struct loop *l, struct pktlink *link)
+{
+	struct tun_udp *u = calloc(1, sizeof(*u));
+
+	if (!u)
+		return NULL;
+	u->train = udp_train_new(l, link);
+	if (!u->train) {
+		free(u);
+		return NULL;
+	}
+	u->loop = l;
+	u->link = link;
+	rand_fill(u->seed, sizeof(u->seed));
+	list_init(&u->by_age);
+	for (size_t i = 0; i < BUCKETS; i++)
+		list_init(&u->buckets[i]);
+	return u;
+}
+
+void tun_udp_free(struct tun_udp *u)
+{
+	if (!u)
+		return;
+	udp_train_free(u->train);
+	free(u);
+}
