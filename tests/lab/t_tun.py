@@ -191,8 +191,7 @@ def run_ping(ns, host, *more):
 def iperf3(t):
     """Another program's opinion: 8 streams both ways."""
     s = Stage(t)
-    t.spawn(s.net.server, ["iperf3", "-s"], "iperf3")
-    until(lambda: connect_error(s.net.server, s.addr[4], 5201, 1) is None, 10, "iperf3 listens")
+    t.spawn(s.net.server, ["iperf3", "-s"], "iperf3").wait_listening([("tcp", 5201)])
     for way in ((), ("-R",)):
         with s.net.client.inside():
             p = subprocess.run(["iperf3", "-c", s.addr[4], "-P", "8", "-n", "256M", *way],
