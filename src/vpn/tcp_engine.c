@@ -560,7 +560,7 @@ bool tcp_engine_timed(const struct tcp_conn *c)
 
 void tcp_engine_clock(void)
 {
-	tcp_ticks++;
+	tcp_ticks = (u32_t)(loop_now(NULL) / TCP_SLOW_INTERVAL);
 }
 
 /* lwIP's timers run over its list, here of one, and count their calls in one byte so as not to
@@ -580,7 +580,7 @@ void tcp_engine_tick(struct tcp_conn *c, bool slow)
 	visit(c, tcp_fasttmr);
 	if (slow && c->pcb) {
 		visit(c, tcp_slowtmr);
-		tcp_ticks = ticks; /* one for all, see tcp_engine_clock */
+		tcp_ticks = ticks; /* the call counts, but time does not go by connections */
 	}
 	leave(c);
 }

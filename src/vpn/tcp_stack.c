@@ -256,8 +256,7 @@ static void on_tick(struct timer *t)
 	uint64_t now = loop_now(st->loop);
 	struct list round;
 
-	if (slow)
-		tcp_engine_clock();
+	tcp_engine_clock();
 	list_init(&round);
 	list_splice_tail(&round, &st->timed);
 	while (!list_empty(&round)) {

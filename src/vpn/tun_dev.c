@@ -34,7 +34,6 @@ struct tun_dev {
 	struct tun_dev_user *user;
 	struct buf *spare; /* the next packet is read into it */
 	bool vnet;
-	bool complained;
 	char name[TUN_DEV_NAME];
 };
 
@@ -72,6 +71,14 @@ static struct buf *right_sized(struct tun_dev *d, struct buf *b)
 	return copy;
 }
 
+/* Somebody deleted it. It would be readable for ever, and say so. */
+static void lose(struct tun_dev *d, int sys)
+{
+	log_err("tun", "%s is gone: %s; nothing comes in by it until the next start", d->name,
+		strerror(sys));
+	watch_set(&d->watch, 0);
+}
+
 static bool read_one(struct tun_dev *d)
 {
 	struct buf *b = d->spare ? d->spare : buf_new_big(PACKET_MAX + VNET_HEAD);
@@ -85,13 +92,10 @@ static bool read_one(struct tun_dev *d)
 	n = read(d->watch.io.fd, b->data, PACKET_MAX + VNET_HEAD);
 	if (n <= 0) {
 		d->spare = b;
-		if (n == -1 && errno != EAGAIN && errno != EINTR && !d->complained) {
-			d->complained = true; /* "ip link set down" is nothing to end for */
-			log_warn("tun", "%s cannot be read: %s", d->name, strerror(errno));
-		}
+		if (n == -1 && errno != EAGAIN && errno != EINTR)
+			lose(d, errno);
 		return false;
 	}
-	d->complained = false;
 	b->len = (uint32_t)n;
 	if (!read_head(d, b, &rx)) {
 		buf_free(b);
