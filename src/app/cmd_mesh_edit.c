@@ -218,6 +218,15 @@ static int commit(const struct wish *w, const char *text, const struct mesh_keys
 	return EXIT_OK;
 }
 
+static bool name_ok(const char *name)
+{
+	if (mesh_name_ok(name))
+		return true;
+	fprintf(stderr, "garenne mesh: found \"%s\", expected a name: a-z, 0-9 and \"-\", at most "
+			"%d bytes\n", name, MESH_NAME_MAX);
+	return false;
+}
+
 static int add(const struct wish *w, enum mesh_kind kind)
 {
 	static const char *const sections[] = {"hubs", "sites", "phones"};
@@ -225,7 +234,7 @@ static int add(const struct wish *w, enum mesh_kind kind)
 	struct mesh_keys k = {0};
 	struct mesh_dir d = {0};
 	char *text = NULL;
-	int code = mesh_dir_open(&d, w->file), err;
+	int code = name_ok(w->name) ? mesh_dir_open(&d, w->file) : EXIT_USAGE, err;
 
 	if (!code && (!b || mesh_keys_make(&k, kind) != 0))
 		code = EXIT_FAILED;
@@ -365,6 +374,8 @@ static int run_init(int argc, char **argv)
 		return code;
 	if (rest.n != 1 || !w.address)
 		return cli_usage(&cmd_mesh_init, "expected a name for the mesh and -address of its hub");
+	if (!name_ok(rest.v[0]) || !name_ok(w.name))
+		return EXIT_USAGE;
 	return init(&w, rest.v[0], no_ipv6);
 }
 

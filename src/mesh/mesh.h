@@ -179,6 +179,8 @@ struct mesh *mesh_parse(const char *file, struct span text, struct conf_msgs *ms
 /** Takes NULL too. */
 void mesh_free(struct mesh *m);
 
+/** True when @name can be the name of something: a label of a host name, in lower case. */
+bool mesh_name_ok(const char *name);
 /** By name, or MESH_NOBODY. */
 int mesh_find(const struct mesh *m, struct span name);
 /** Whose place @ip is, or MESH_NOBODY. */

@@ -12,8 +12,6 @@ struct mesh_parser {
 	enum mesh_security security; /* of hubs that do not say */
 };
 
-/** True when @name can be the name of something: a label of a host name, in lower case. */
-bool mesh_name_ok(const char *name);
 /** hubs, sites and phones. */
 void mesh_parse_nodes(struct mesh_parser *p, const struct jnode *root);
 /** groups, policy, exits, forwards and expect; the nodes are known. */

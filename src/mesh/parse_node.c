@@ -273,6 +273,18 @@ static const struct key site_keys[] = {KNOWN("ip"),   KNOWN("ip6"), KNOWN("softw
 				       KNOWN("socks"), KEYS_END};
 static const struct key phone_keys[] = {KNOWN("ip"), KNOWN("ip6"), KNOWN("app"), KEYS_END};
 
+/* Words of the file, and names that hubs answer to themselves. */
+static bool reserved(const char *name)
+{
+	static const char *const words[] = {"any",	"hubs",	 "sites", "phones",
+					    "internet", "probe", "bridge"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(name, words[i]) == 0)
+			return true;
+	return false;
+}
+
 static void node_parse(struct mesh_parser *p, const struct jnode *n, struct mesh_node *out)
 {
 	static const struct key *const keys[] = {hub_keys, site_keys, phone_keys};
@@ -281,6 +293,8 @@ static void node_parse(struct mesh_parser *p, const struct jnode *n, struct mesh
 	if (!mesh_name_ok(out->name))
 		jnode_error(n, "is no name for a node: a-z, 0-9 and \"-\", at most %d bytes",
 			    MESH_NAME_MAX);
+	if (reserved(out->name))
+		jnode_error(n, "this name means something else already");
 	if (!jnode_object(n, keys[out->kind]))
 		return;
 	virtual_parse(p, n, 4, &out->ip4);

@@ -86,7 +86,7 @@ class Mesh:
     """A mesh made by our own commands, and the programs that run its files."""
 
     def __init__(self, t, hub=GARENNE, paris=GARENNE, berlin=GARENNE, tun=False, hubs=1,
-                 security=("tls",)):
+                 security=("tls",), phone=False):
         t.need(GARENNE, hub, paris, berlin)
         self.t, self.net = t, t.net(Office)
         self.peer = {"hub": hub, "paris": paris, "berlin": berlin, "hub2": hub}
@@ -101,7 +101,9 @@ class Mesh:
             more = ["-socks", f"{GATE}:{SOCKS}"] + ([] if tun or not peer.ours else ["-no-tun"])
             garenne(self.dir, "mesh", "add", "site", site, "-lan", "192.168.1.0/24", "-software",
                     peer.name, *more)
-        self.edit()
+        if phone:
+            garenne(self.dir, "mesh", "add", "phone", "alice")
+        self.edit(phone)
         garenne(self.dir, "mesh", "compile")
         self.files = {}
         for name in ["hub", "paris", "berlin"] + ["hub2"] * (hubs == 2):
@@ -110,7 +112,7 @@ class Mesh:
         for port in (80, 81, 82, 83):
             t.server(traffic.Server, self.net.pnas, traffic.web(PAGE), port, "0.0.0.0")
 
-    def edit(self):
+    def edit(self, phone):
         path = os.path.join(self.dir, "mesh.json")
         with open(path) as f:
             text = f.read()
@@ -124,6 +126,8 @@ class Mesh:
                             '"forwards": [{ "name": "web", "port": 8080, "to": "nas.paris:81" }')
         text = text.replace('"expect": [', '"expect": ["berlin may reach nas.paris:83", '
                             '"berlin may not reach nas.paris:82"')
+        if phone:
+            text = text.replace('"exits": [', '"exits": [{ "from": "phones", "through": "paris" }')
         with open(path, "w") as f:
             f.write(text)
 
@@ -273,6 +277,46 @@ def source_is_kept(t):
     if heads[-1].split()[:3] != ["PROXY", "TCP4", "100.65.0.2"]:
         raise LabError(f"the service was told {heads[-1]!r}")
     del srv
+
+
+# ---- phones ------------------------------------------------------------------
+
+INTERNET = "9.9.9.9"
+
+
+def phone(t, hub, paris, app):
+    """What a phone's profile leads where: the mesh by address and by name, everything else
+    out of the house in Paris, the Wi-Fi that it is in past all of it."""
+    m = Mesh(t, hub, paris, phone=True)
+    m.net.hub2.ip(f"address add {INTERNET}/32 dev lo")
+    m.net["np"].ip(f"route add {INTERNET} via {HUB2}")
+    t.server(traffic.Server, m.net.hub2, traffic.serve_whoami, 7, INTERNET)
+    t.server(traffic.Server, m.net.hub2, traffic.web("wifi"), 80, "0.0.0.0")
+    m.start("hub", "paris")
+    with open(os.path.join(m.dir, "nodes", "alice.v2rayng.json")) as f:
+        t.program(app, m.net.visitor, json.load(f), "alice")
+    via = traffic.Socks5(m.net.visitor, "127.0.0.1", 10808)
+    until(lambda: m.page(via=via), 25, "a page of paris on the phone", 0.2)
+    with t.cell("by name"):
+        if not m.page(host="nas.paris.lab.mesh", via=via):
+            raise LabError("no page by name")
+    with t.cell("forbidden"):
+        if m.page(83, via=via):
+            raise LabError("83 is for sites")
+    with t.cell("this network"):
+        if "wifi" not in traffic.http_get(via, HUB2, 80)[1]:
+            raise LabError("an address of the phone's own network is not reached directly")
+    with t.cell("exit"):
+        with via.tcp(INTERNET, 7, 5) as s:
+            seen = s.recv(200).decode()
+        if "203.0.113.31" not in seen:
+            raise LabError(f"the internet saw {seen!r}, not the house in Paris")
+
+
+for _hub, _paris, _app in ((GARENNE, GARENNE, XRAY), (GARENNE, GARENNE, GARENNE),
+                           (XRAY, GARENNE, XRAY), (GARENNE, XRAY, XRAY)):
+    add(f"mesh/phone/{_hub.name}-hub+{_paris.name}+{_app.name}-app", phone, _hub, _paris, _app,
+        needs=(_hub, _paris, _app))
 
 
 # ---- hubs --------------------------------------------------------------------
