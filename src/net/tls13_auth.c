@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "crypto/mldsa65.h"
 #include "net/tls13_int.h"
 #include "net/tls13_peer.h"
 #include "net/tls_verify.h"
@@ -75,12 +76,24 @@ static int check_certificates(struct tls13_client *c, const struct tls13_chain *
 	return err;
 }
 
-/* True when the leaf carries what only our server can make. */
-static bool reality_proves(const struct tls13_client *c, struct span der)
+/* True when no second proof is asked for, or it holds: the first extension of the certificate. */
+static bool mldsa_proves(const struct tls13_client *c, const struct reality_cert *cert)
 {
-	struct reality_cert cert;
+	uint8_t digest[REALITY_MAC_LEN];
 
-	return reality_cert_decode(&cert, der) == 0 && reality_cert_proves(&cert, c->auth_key);
+	if (!c->ctx->mldsa)
+		return true;
+	return reality_cert_digest(digest, c->auth_key, cert->key.p, span_of(c->hello, c->hello_n),
+				   buf_span(c->server_hello)) == 0 &&
+	       mldsa65_verify(c->ctx->mldsa, span_of(digest, sizeof(digest)), span_of(NULL, 0),
+			      cert->extension) == 0;
+}
+
+/* True when the leaf carries what only our server can make. */
+static bool reality_proves(const struct tls13_client *c, struct reality_cert *cert, struct span der)
+{
+	return reality_cert_decode(cert, der) == 0 && reality_cert_proves(cert, c->auth_key) &&
+	       mldsa_proves(c, cert);
 }
 
 static int check_reality(struct tls13_client *c, const struct tls13_chain *list)
@@ -88,13 +101,11 @@ static int check_reality(struct tls13_client *c, const struct tls13_chain *list)
 	struct reality_cert cert;
 	int err;
 
-	if (!reality_proves(c, list->der[0])) {
+	if (!reality_proves(c, &cert, list->der[0])) {
 		err = check_certificates(c, list);
 		c->real = err == 0;
 		return err;
 	}
-	if (reality_cert_decode(&cert, list->der[0]) != 0)
-		return tls13_no_memory(c);
 	c->key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, cert.key.p, cert.key.n);
 	if (!c->key)
 		return tls13_no_memory(c);

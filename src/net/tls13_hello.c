@@ -251,7 +251,7 @@ int tls13_hello_answer(struct tls13_client *c, struct span message)
 		err = start_transcript(c);
 	if (err == 0 && tls13_transcript_add(&c->transcript, message) != 0)
 		err = tls13_no_memory(c);
-	if (err == 0 && c->ctx->reality && c->ctx->reality->mldsa_key) {
+	if (err == 0 && c->ctx->mldsa) {
 		c->server_hello = buf_copy(message);
 		if (!c->server_hello)
 			err = tls13_no_memory(c);

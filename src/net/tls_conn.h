@@ -19,12 +19,15 @@
 
 struct conf_reality_client;
 struct fingerprint;
+struct mldsa65_pub;
 struct tls_sessions;
 
 struct tls_ctx {
 	atomic_uint refs; /* the owner's and one for each tls_conn */
 	const struct conf_tls *conf;
 	const struct conf_reality_client *reality; /* client of REALITY, else NULL */
+	struct mldsa65_pub *mldsa; /* with REALITY: what the server's second proof must fit, or NULL */
+	atomic_ullong warned_ms; /* with REALITY: when the log was last told of a real certificate */
 	struct conf_tls own;			   /* with REALITY: what @conf points to */
 	struct fingerprint *fp; /* client: hellos are made of it by tls13_client.h; NULL: OpenSSL */
 	const char *profile;	/* with @fp: its name */

@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "crypto/mldsa65.h"
 #include "net/tls_conn.h"
 #include "net/tls_hello.h"
 #include "net/tls_session.h"
@@ -382,6 +383,16 @@ struct tls_ctx *tls_ctx_new_reality(const struct conf_reality_client *c, char *w
 
 	if (!x)
 		return NULL;
+	if (c->mldsa_key) {
+		x->mldsa = malloc(sizeof(*x->mldsa));
+		if (x->mldsa)
+			mldsa65_pub_set(x->mldsa, span_of(c->mldsa_key, CONF_REALITY_MLDSA_LEN));
+	}
+	if (c->mldsa_key && !x->mldsa) {
+		complain(why, "out of memory", "");
+		free(x);
+		return NULL;
+	}
 	x->reality = c;
 	x->own = (struct conf_tls){.at = c->at,
 				   .server_name = c->server_name,
@@ -415,6 +426,7 @@ void tls_ctx_unref(struct tls_ctx *x)
 	pthread_mutex_destroy(&x->lock);
 	free(x->renewals);
 	free(x->fp);
+	free(x->mldsa);
 	free(x->alpn);
 	free(x);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "net/spider.h"
 #include "net/stream_tls.h"
 #include "net/tls13_client.h"
@@ -28,6 +29,8 @@ struct tls_handshake {
 
 /* Bytes that may wait unread by OpenSSL: more than one record never needs to. */
 enum { IN_MAX = TLS_HEADER_LEN + TLS_CIPHER_MAX_12 };
+
+enum { REAL_WARN_MS = 60000 };
 
 static void destroy(struct garbage *g)
 {
@@ -129,6 +132,21 @@ static void succeed(struct tls_handshake *h)
 		fail(h, -ERR_NOMEM, "out of memory");
 }
 
+static const char real_certificate[] =
+	"REALITY: received real certificate: wrong public key, short id, serverName or client "
+	"version, or the clocks differ, or somebody on the way answers";
+
+/* Somebody should look; but connections may be many. */
+static void warn_of_real(struct tls_handshake *h)
+{
+	unsigned long long now = loop_now(h->lower->loop), last = atomic_load(&h->ctx->warned_ms);
+
+	if (last && now - last < REAL_WARN_MS)
+		return;
+	if (atomic_compare_exchange_strong(&h->ctx->warned_ms, &last, now ? now : 1))
+		log_warn("reality", "%s: %s", tls13_client_name(h->own), real_certificate);
+}
+
 /* A server that shows a real certificate does not know us: somebody else goes on as a browser. */
 static void give_to_spider(struct tls_handshake *h, struct tls_engine *e)
 {
@@ -139,15 +157,13 @@ static void give_to_spider(struct tls_handshake *h, struct tls_engine *e)
 	struct tls_user *user = h->user;
 	struct stream *s;
 
+	warn_of_real(h);
 	stream_want(h->lower, 0);
 	s = stream_tls_new(h->lower, e, &h->in, &h->out);
 	if (s)
 		spider_start(s, &visit);
 	dispose(h);
-	user->on_done(
-		user, NULL, NULL, -ERR_AUTH,
-		"REALITY: received real certificate: wrong public key, short id, serverName or "
-		"client version, or the clocks differ, or somebody on the way answers");
+	user->on_done(user, NULL, NULL, -ERR_AUTH, real_certificate);
 }
 
 static void succeed_own(struct tls_handshake *h)

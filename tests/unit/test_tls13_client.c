@@ -7,6 +7,7 @@
 #include <zlib.h>
 
 #include "codec.h"
+#include "crypto/mldsa65.h"
 #include "net/tls13_client.h"
 #include "net/tls_conn.h"
 #include "net/tls_engine.h"
@@ -801,15 +802,28 @@ static void judge(struct scene *s, uint8_t auth_key[REALITY_KEY_LEN])
 	free_hex(priv);
 }
 
-static void reality_flight(struct scene *s, const uint8_t auth_key[REALITY_KEY_LEN])
+/* @seed: of an ML-DSA-65 key that signs too, or NULL. */
+static void reality_flight(struct scene *s, const uint8_t auth_key[REALITY_KEY_LEN],
+			   const uint8_t *seed)
 {
 	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
-	uint8_t pub[32], der[REALITY_CERT_LEN];
+	static struct mldsa65_key signer;
+	uint8_t pub[32], der[REALITY_CERT_MLDSA_LEN], sig[MLDSA65_SIG], digest[REALITY_MAC_LEN];
 	struct wr w = wr_of(der, sizeof(der));
 	size_t n = sizeof(pub);
 
 	EVP_PKEY_get_raw_public_key(key, pub, &n);
-	assert_int_equal(reality_cert_encode(&w, pub, auth_key, NULL), 0);
+	if (seed) {
+		assert_int_equal(reality_cert_digest(digest, auth_key, pub,
+						     span_of(s->m.client_hello, s->m.client_n),
+						     span_of(s->m.server_hello, s->m.server_n)),
+				 0);
+		mldsa65_key_set(&signer, seed);
+		assert_int_equal(mldsa65_sign(sig, &signer, span_of(digest, sizeof(digest)),
+					      span_of(NULL, 0)),
+				 0);
+	}
+	assert_int_equal(reality_cert_encode(&w, pub, auth_key, seed ? sig : NULL), 0);
 	send_hello(s);
 	send_extensions(s, "0000");
 	send_msg(s, mini_certificate(s->msg, sizeof(s->msg), span_of(der, w.n)));
@@ -830,7 +844,7 @@ static void reality_known(void **state)
 
 		scene_start(&s, NULL, &conf);
 		judge(&s, auth_key);
-		reality_flight(&s, auth_key);
+		reality_flight(&s, auth_key, NULL);
 		assert_int_equal(step(&s), 1);
 		assert_true(tls13_client_trusted(s.c));
 		scene_end(&s);
@@ -848,8 +862,35 @@ static void reality_forged(void **state)
 	scene_start(&s, NULL, &conf);
 	judge(&s, auth_key);
 	auth_key[5] ^= 1;
-	reality_flight(&s, auth_key);
+	reality_flight(&s, auth_key, NULL);
 	expect(&s, "REALITY: not our server, and its ", 48);
+}
+
+/* With mldsa65Verify the MAC alone does not do. */
+static void reality_mldsa(void **state)
+{
+	static struct mldsa65_key signer;
+	static const uint8_t seed[2][MLDSA65_SEED] = {{1}, {2}};
+	struct conf_reality_client conf = reality_conf("chrome");
+
+	(void)state;
+	mldsa65_key_set(&signer, seed[0]);
+	conf.mldsa_key = signer.bytes;
+	for (int i = 0; i < 3; i++) {
+		uint8_t auth_key[REALITY_KEY_LEN];
+		struct scene s;
+
+		scene_start(&s, NULL, &conf);
+		judge(&s, auth_key);
+		reality_flight(&s, auth_key, i < 2 ? seed[i] : NULL);
+		if (i > 0) {
+			expect(&s, "REALITY: not our server, and its ", 48);
+			continue;
+		}
+		assert_int_equal(step(&s), 1);
+		assert_true(tls13_client_trusted(s.c));
+		scene_end(&s);
+	}
 }
 
 static void reality_real(void **state)
@@ -881,7 +922,8 @@ int main(void)
 		cmocka_unit_test(bad_hellos),	  cmocka_unit_test(bad_extensions),
 		cmocka_unit_test(record_rules),	  cmocka_unit_test(flipped_bits),
 		cmocka_unit_test(compressed),	  cmocka_unit_test(reality_known),
-		cmocka_unit_test(reality_forged), cmocka_unit_test(reality_real),
+		cmocka_unit_test(reality_forged), cmocka_unit_test(reality_mldsa),
+		cmocka_unit_test(reality_real),
 	};
 
 	return cmocka_run_group_tests(tests, make_certs, free_certs);
