@@ -27,7 +27,7 @@ may() {
 # header of a library: folders that may see it
 owner() {
 	case $1 in
-	ev.h | ares.h) echo net ;;
+	ev.h | ares.h | zlib.h | zstd.h | brotli/*) echo net ;;
 	openssl/ssl.h | openssl/err.h | openssl/bio.h | openssl/x509*.h | openssl/pem.h) echo "net app" ;;
 	openssl/*) echo "crypto net app" ;;
 	cjson/*) echo "conf mesh flow proxy vpn app" ;;
