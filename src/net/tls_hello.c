@@ -48,8 +48,10 @@ struct fingerprint *tls_hello_load(const char *profile, char *why)
 	struct fingerprint *fp = malloc(sizeof(*fp));
 	struct fingerprint_fault fault;
 
-	if (!fp)
+	if (!fp) {
+		snprintf(why, TLS_WHY_MAX, "out of memory");
 		return NULL;
+	}
 	if (fingerprint_parse(fp, fingerprint_text(profile), &fault) == 0)
 		return fp;
 	snprintf(why, TLS_WHY_MAX, "fingerprint %s, line %u: %s", profile, fault.line, fault.what);

@@ -14,7 +14,7 @@ struct tls_hello_choice {
 /** @name in lower case, one of Xray's; "" or NULL is OpenSSL's. What stands for "any" is drawn anew
  * by each call. */
 struct tls_hello_choice tls_hello_choose(const char *name);
-/** Gives the profile, freed with free(); NULL: memory is out, or the cause is in @why[TLS_WHY_MAX].
+/** Gives the profile, freed with free(), or NULL and the cause in @why[TLS_WHY_MAX].
  */
 struct fingerprint *tls_hello_load(const char *profile, char *why);
 

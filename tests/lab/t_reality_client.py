@@ -11,7 +11,7 @@ import subprocess
 import threading
 
 from . import LabError, Skip, configs, netns, peers, traffic
-from .harness import test
+from .harness import add, test
 from .peers import GARENNE, XRAY
 from .proc import until
 from .scene import clock_shifted, expect
@@ -46,28 +46,29 @@ def tls_site(pki, seen, chain=None):
 
 
 class Stage:
-    """garenne on the client's host, Xray and the site it hides behind on the server's."""
+    """garenne on the client's host, a server (Xray) and the site it hides behind on the server's."""
 
-    def __init__(self, t, chain=None, **server):
-        t.need(GARENNE, XRAY)
+    def __init__(self, t, chain=None, peer=XRAY, flow=None, **server):
+        t.need(GARENNE, peer)
+        self.vless = configs.Vless("vless", flow=flow)
         self.t, self.seen = t, []
         self.net = t.net(netns.Pair)
         self.host = self.net.server_addr[4]
         self.site = t.server(traffic.Server, self.net.server, tls_site(t.pki, self.seen, chain))
         self.bulk = t.server(traffic.Server, self.net.server, traffic.serve_bulk)
         self.echo = t.server(traffic.Server, self.net.server, traffic.serve_echo)
-        far = configs.Vless("vless").far("in", self.host, 443)
+        far = self.vless.far("in", self.host, 443)
         far["streamSettings"] = {"network": "tcp", "security": "reality", "realitySettings": {
-            "target": f"127.0.0.1:{self.site.port}", "serverNames": ["vps.test"],
+            "dest": f"127.0.0.1:{self.site.port}", "serverNames": ["vps.test"],
             "privateKey": PRIVATE, "shortIds": [SHORT, ""], **server}}
-        t.program(XRAY, self.net.server, configs.config([far], [configs.freedom()],
-                                                        level="debug"), "xray")
+        t.program(peer, self.net.server, configs.config([far], [configs.freedom()],
+                                                        level="debug"), "server")
         self.count = 0
 
     def client(self, env=None, **more):
         """Starts ours with these settings; (via, program)."""
         self.count += 1
-        near = configs.Vless("vless").near("out", self.host, 443)
+        near = self.vless.near("out", self.host, 443)
         near["streamSettings"] = {"network": "tcp", "security": "reality", "realitySettings": {
             "serverName": "vps.test", "publicKey": PUBLIC, "shortId": SHORT, **more}}
         port = 1080 + self.count
@@ -99,6 +100,34 @@ def payload(t):
     with t.cell("no short id"):
         via, _ = s.client(shortId="")
         traffic.check_echo(via, s.host, s.echo.port)
+
+
+@test("reality-client/vision", needs=(GARENNE, XRAY))
+def vision(t):
+    """The flow, whose streams leave TLS when what is in them is TLS."""
+    s = Stage(t, flow="xtls-rprx-vision")
+    via, _ = s.client()
+    with t.cell("plain"):
+        traffic.check_bulk(via, s.bulk, s.host, 8 * MIB)
+    with t.cell("tls"):
+        ctx = ssl.create_default_context(cafile=t.pki.ca)
+        for _ in range(3):
+            with via.tcp(s.host, s.site.port) as c, \
+                    ctx.wrap_socket(c, server_hostname="vps.test") as tls_:
+                tls_.sendall(b"GET / HTTP/1.1\r\nHost: vps.test\r\n\r\n")
+                expect(tls_.recv(100).startswith(b"HTTP/1.1 200"), "no answer")
+
+
+def other_server(t, peer):
+    s = Stage(t, peer=peer)
+    for fp in ("chrome", "firefox", "safari", "ios"):
+        with t.cell(fp):
+            via, _ = s.client(fingerprint=fp)
+            traffic.check_bulk(via, s.bulk, s.host, 4 * MIB)
+
+
+for _peer in (peers.XRAY_OLD, GARENNE):
+    add(f"reality-client/to-{_peer.name}", other_server, _peer, needs=(GARENNE, _peer))
 
 
 @test("reality-client/refused", needs=(GARENNE, XRAY))
