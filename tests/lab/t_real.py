@@ -246,16 +246,16 @@ for _p in (GARENNE, XRAY):
     add(f"real/dig/dns-outbound/{_p.name}", dns_outbound, _p, needs=(_p,), full=not _p.ours)
 
 
-@test("real/dig/udp-association", needs=(GARENNE,))
-def dig_udp(t):
-    """dig -> tunnel -> SOCKS5 UDP association -> the real name server; the same over
-    Shadowsocks 2022, VLESS with XUDP, and TCP for a question asked with +tcp."""
+def dig_udp(t, far):
+    """dig -> tunnel -> SOCKS5 UDP association -> the name server; the same over
+    Shadowsocks, VLESS with mux and with XUDP: carriers whose first session is UDP."""
     net = t.net(netns.Pair)
     t.server(traffic.Dns, net.server, NAMES, net.server_addr[4])
     c = configs.CARRIERS
-    kinds = ("socks", "ss2022-aes128", "vless-xudp", "vless-tls-mux")
+    kinds = [k for k in ("socks", "ss2022-aes128", "ss-aes128", "vless-xudp", "vless-tls-mux")
+             if not c[k].cannot(GARENNE, far)]
     a = net.server_addr[4]
-    t.program(GARENNE, net.server, configs.config(
+    t.program(far, net.server, configs.config(
         [c[k].far(k, a, 7000 + n, t.pki) for n, k in enumerate(kinds)], [configs.freedom()]),
         "far")
     t.program(GARENNE, net.client, configs.config(
@@ -268,6 +268,11 @@ def dig_udp(t):
             for _ in range(5):
                 code, status, got = dig(net, "127.0.0.1", "both.test", "A", port=5300 + n)
                 expect(code == 0 and got == ["198.51.100.77"], f"{status or code} {got}")
+
+
+for _p in (GARENNE, *peers.STOCK):
+    add(f"real/dig/udp-association/garenne-{_p.name}", dig_udp, _p, needs=(GARENNE, _p),
+        full=not _p.ours)
 
 
 # ---- iperf3 ----------------------------------------------------------------------------
