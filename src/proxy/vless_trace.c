@@ -16,6 +16,7 @@ struct traced {
 	struct mux_verdict verdict;
 	struct flow_opening opening;
 	struct timer rest; /* the carrier goes when the session had time to end */
+	struct orphan orphan;
 	struct loop *loop;
 	struct garbage garbage;
 };
@@ -59,6 +60,7 @@ static void on_cancel(struct flow_opening *o)
 static void retire(struct traced *k)
 {
 	timer_stop(&k->rest);
+	loop_disown(&k->orphan);
 	k->garbage.destroy = destroy;
 	loop_free_later(k->loop, &k->garbage);
 }
@@ -87,6 +89,14 @@ static void on_rest(struct timer *t)
 	retire(k);
 }
 
+static void on_loop_end(struct orphan *o)
+{
+	struct traced *k = container_of(o, struct traced, orphan);
+
+	mux_close(k->mux, -ERR_CLOSED);
+	retire(k);
+}
+
 static struct traced *carrier_new(struct flow *f, struct stream *s)
 {
 	struct mux_config mc = {.role = MUX_CLIENT, .ours = true};
@@ -104,6 +114,8 @@ static struct traced *carrier_new(struct flow *f, struct stream *s)
 		free(k);
 		return NULL;
 	}
+	k->orphan.end = on_loop_end;
+	loop_adopt(k->loop, &k->orphan);
 	return k;
 }
 
