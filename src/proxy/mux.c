@@ -358,6 +358,18 @@ static struct buf *encode_new(const struct mux *m, uint16_t id, const struct mux
 	return b;
 }
 
+/* Control goes first: before the session's own frame. The peer must know who we are before it has
+ * anything to tell, which may be before it reads on. */
+static void announce_trace(struct mux *m, uint16_t id)
+{
+	struct muxext x = {.has = MUXEXT_TRACE, .window = m->conf.window};
+
+	if (!m->said_hello)
+		x.has |= MUXEXT_HELLO;
+	m->said_hello = true;
+	mux_tx_ext(m, id, &x);
+}
+
 static struct mux_session *open_session(struct mux *m, const struct mux_request *req)
 {
 	struct mux_session *s;
@@ -373,11 +385,8 @@ static struct mux_session *open_session(struct mux *m, const struct mux_request 
 		mux_session_drop(s);
 		return NULL;
 	}
-	if (req->trace && (m->peer_ours || m->conf.ours)) {
-		struct muxext trace = {.has = MUXEXT_TRACE};
-
-		mux_tx_ext(m, id, &trace); /* control goes first: before the session's own frame */
-	}
+	if (req->trace && (m->peer_ours || m->conf.ours))
+		announce_trace(m, id);
 	/* The one session of XUDP begins with its first datagram. */
 	if (!m->conf.xudp_single)
 		mux_tx_ask(s);
