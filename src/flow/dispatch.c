@@ -11,6 +11,7 @@
 #include "flow/trace.h"
 #include "net/resolve.h"
 #include "net/stream_xpipe.h"
+#include "proto/echo.h"
 #include "proto/muxcool.h"
 #include "route/procinfo.h"
 #include "route/router.h"
@@ -125,10 +126,30 @@ static bool goes_back(struct flow *f)
 	return true;
 }
 
+bool flow_is_echo(const struct flow *f)
+{
+	return f->net == CONF_UDP && f->target.kind != ADDR_NONE && f->target.port == ECHO_PORT;
+}
+
+/* Silence for the asker: no answer is invented, and a stock peer never sees the question. */
+void flow_cannot_echo(struct flow *f)
+{
+	bool told = atomic_exchange_explicit(&f->out->told_no_echo, true, memory_order_relaxed);
+
+	log_line(told ? LOG_DEBUG : LOG_WARN, f->id, "dispatch",
+		 "pings are not carried by [%s] (%s): its far end does not understand them, or has "
+		 "not said yet that it does", f->out->tag, f->out->ops->protocol);
+	flow_failed(f, -ERR_UNSUPPORTED, "pings are not carried by this outbound");
+}
+
 static void open_flow(struct flow *f)
 {
 	if (goes_back(f))
 		return;
+	if (flow_is_echo(f) && !(f->out->ops->echoes && f->out->ops->echoes(f->out))) {
+		flow_cannot_echo(f);
+		return;
+	}
 	if (f->out->home && f->out->home != f->loop)
 		move_home(f);
 	else

@@ -132,6 +132,11 @@ void flow_connected(struct flow *f, struct stream *out, bool out_half_close);
 void flow_connected_dgram(struct flow *f, struct dgram *out);
 /** The outbound gives up; @why may be NULL. Closes the inbound side. */
 void flow_failed(struct flow *f, int err, const char *why);
+/** A flow of echo exchanges: a UDP flow to port 0 of a host. */
+bool flow_is_echo(const struct flow *f);
+/** The outbound's far end does not understand echo exchanges: the flow ends, and the log says so
+ * once for each outbound. */
+void flow_cannot_echo(struct flow *f);
 /** The outbound keeps the inbound's stream for itself (a portal its carrier): gives it, with the
  * bytes already read in @early. The flow ends. */
 struct stream *flow_take_in(struct flow *f, struct bufq *early);

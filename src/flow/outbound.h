@@ -8,6 +8,7 @@
 #define GARENNE_FLOW_OUTBOUND_H
 
 #include <cjson/cJSON.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "base/addr.h"
@@ -28,6 +29,9 @@ struct outbound_ops {
 	void (*network_changed)(struct outbound *o);
 	/* Optional: what there is to tell, as members of @into. On @o->home, if it has one. */
 	void (*describe)(struct outbound *o, cJSON *into);
+	/* Optional, absent is never: may a flow of echo exchanges (proto/echo.h) be opened here?
+	 * Only if whoever ends it understands them. True also when open() finds out. Any thread. */
+	bool (*echoes)(const struct outbound *o);
 	/* Stops all activity; the loops are not running any more. */
 	void (*free)(struct outbound *o);
 };
@@ -39,6 +43,7 @@ struct outbound {
 	struct loop *home; /* NULL: any loop */
 	size_t number; /* in the core's table, 1 is the first; 0: in none */
 	struct observe_stats *stats; /* NULL: nobody probes it */
+	atomic_bool told_no_echo;    /* the log has said that pings do not pass here */
 };
 
 #endif

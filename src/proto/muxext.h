@@ -47,6 +47,11 @@ enum {
 	MUXEXT_LINE = 1 << 6,
 };
 
+/* Bits of muxext.capabilities. */
+enum {
+	MUXEXT_CAP_ECHO = 1 << 0, /* UDP to port 0 carries echo exchanges (echo.h) */
+};
+
 enum muxext_refusal {
 	MUXEXT_BY_TARGET = 1,
 	MUXEXT_UNREACHABLE = 2,

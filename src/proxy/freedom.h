@@ -1,4 +1,4 @@
-/* What the TCP and the UDP half of freedom share. Private to out_freedom.c and freedom_udp.c. */
+/* What the parts of freedom share. Private to out_freedom.c, freedom_udp.c, freedom_echo.c. */
 #ifndef GARENNE_PROXY_FREEDOM_H
 #define GARENNE_PROXY_FREEDOM_H
 
@@ -39,5 +39,7 @@ struct addr freedom_unmap(const struct out_freedom *o, const struct addr *from);
 
 /** Opens a UDP flow. */
 void freedom_open_udp(struct out_freedom *o, struct flow *f);
+/** Opens a UDP flow to port 0: echo exchanges. */
+void freedom_open_echo(struct out_freedom *o, struct flow *f);
 
 #endif

@@ -422,6 +422,11 @@ size_t mux_queued(const struct mux *m)
 	return m->tx_total + m->out.len;
 }
 
+bool mux_peer_echoes(const struct mux *m)
+{
+	return m->peer_caps & MUXEXT_CAP_ECHO;
+}
+
 bool mux_peer_is_ours(const struct mux *m)
 {
 	return m->peer_ours;

@@ -108,6 +108,7 @@ size_t mux_sessions(const struct mux *m);      /* live ones */
 size_t mux_opened(const struct mux *m);	       /* in its life */
 size_t mux_queued(const struct mux *m);	       /* bytes waiting to leave: choose another carrier */
 bool mux_peer_is_ours(const struct mux *m);
+bool mux_peer_echoes(const struct mux *m);     /* understands proto/echo.h */
 uint32_t mux_rtt_ms(const struct mux *m);      /* 0: not measured yet */
 uint64_t mux_last_heard_ms(const struct mux *m);
 /** All of these as members of @into. */

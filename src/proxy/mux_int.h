@@ -76,6 +76,7 @@ struct mux {
 	struct mux_user *user;
 	struct mux_config conf;
 	bool peer_ours;	 /* HELLO was seen */
+	uint32_t peer_caps; /* what it said there: MUXEXT_CAP_* */
 	bool said_hello;
 	uint32_t peer_window;
 	bool ended;

@@ -143,18 +143,21 @@ static struct mux_session *accept_session(struct mux *m, const struct muxcool_fr
 	return s;
 }
 
-static void hello(struct mux *m, uint16_t id, uint32_t window)
+static void hello(struct mux *m, uint16_t id, uint32_t capabilities, uint32_t window)
 {
 	struct mux_session *s;
 
 	if (!m->peer_ours) {
 		m->peer_ours = true;
+		m->peer_caps = capabilities;
 		m->peer_window = window;
 		list_each(s, &m->sessions, all)
 			s->allowed += window;
 	}
 	if (!m->said_hello) {
-		struct muxext mine = {.has = MUXEXT_HELLO, .window = m->conf.window};
+		struct muxext mine = {.has = MUXEXT_HELLO,
+				      .capabilities = MUXEXT_CAP_ECHO,
+				      .window = m->conf.window};
 
 		m->said_hello = true;
 		mux_tx_ext(m, id, &mine);
@@ -183,7 +186,7 @@ static void extension(struct mux *m, const struct muxcool_frame *f)
 	if (muxext_decode(&x, f) != 0)
 		return;
 	if (x.has & MUXEXT_HELLO)
-		hello(m, f->id, x.window);
+		hello(m, f->id, x.capabilities, x.window);
 	if (!s && x.has & MUXEXT_TRACE)
 		m->traced_id = f->id;
 	if (!s || s->is_dgram || s->dead)

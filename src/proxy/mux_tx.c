@@ -127,7 +127,9 @@ static struct buf *next_payload(struct mux_session *s)
 /* Right behind the first New, which makes the id known: stock peers ignore it. */
 static void put_hello(struct mux *m, uint16_t id)
 {
-	struct muxext hello = {.has = MUXEXT_HELLO, .window = m->conf.window};
+	struct muxext hello = {.has = MUXEXT_HELLO,
+			       .capabilities = MUXEXT_CAP_ECHO,
+			       .window = m->conf.window};
 
 	if (m->said_hello || m->conf.xudp_single || m->conf.role != MUX_CLIENT)
 		return;

@@ -177,8 +177,15 @@ static void blackhole_free(struct outbound *o)
 	free(container_of(o, struct out_blackhole, o));
 }
 
+static bool blackhole_echoes(const struct outbound *o)
+{
+	(void)o;
+	return true;
+}
+
 static const struct outbound_ops blackhole_ops = {
 	.protocol = "blackhole",
+	.echoes = blackhole_echoes,
 	.open = blackhole_open,
 	.free = blackhole_free,
 };

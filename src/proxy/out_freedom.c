@@ -258,7 +258,9 @@ static void freedom_open(struct outbound *ob, struct flow *f)
 {
 	struct out_freedom *o = container_of(ob, struct out_freedom, o);
 
-	if (f->net == CONF_UDP)
+	if (flow_is_echo(f))
+		freedom_open_echo(o, f);
+	else if (f->net == CONF_UDP)
 		freedom_open_udp(o, f);
 	else
 		open_tcp(o, f);
@@ -273,8 +275,15 @@ static void freedom_free(struct outbound *ob)
 	free(o);
 }
 
+static bool freedom_echoes(const struct outbound *o)
+{
+	(void)o;
+	return true;
+}
+
 static const struct outbound_ops freedom_ops = {
 	.protocol = "freedom",
+	.echoes = freedom_echoes,
 	.open = freedom_open,
 	.free = freedom_free,
 };

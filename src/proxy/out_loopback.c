@@ -27,8 +27,15 @@ static void loopback_free(struct outbound *ob)
 	free(container_of(ob, struct out_loopback, o));
 }
 
+static bool loopback_echoes(const struct outbound *o)
+{
+	(void)o;
+	return true;
+}
+
 static const struct outbound_ops loopback_ops = {
 	.protocol = "loopback",
+	.echoes = loopback_echoes,
 	.open = loopback_open,
 	.free = loopback_free,
 };

@@ -112,10 +112,13 @@ static struct mux_carrier *pick(struct pool *p)
 static void open_on(struct mux_carrier *c, struct flow *f)
 {
 	struct mux_request req = {.net = f->net, .target = f->target};
+	bool no_echo = flow_is_echo(f) && !mux_peer_echoes(c->mux);
 	struct stream *s = f->net == CONF_TCP ? mux_open(c->mux, &req) : NULL;
-	struct dgram *d = f->net == CONF_UDP ? mux_open_dgram(c->mux, &req) : NULL;
+	struct dgram *d = f->net == CONF_UDP && !no_echo ? mux_open_dgram(c->mux, &req) : NULL;
 
-	if (s)
+	if (no_echo)
+		flow_cannot_echo(f);
+	else if (s)
 		flow_connected(f, s, true);
 	else if (d)
 		flow_connected_dgram(f, d);
@@ -343,8 +346,16 @@ static void mux_out_describe(struct outbound *o, cJSON *into)
 	describe_pool(&m->udp, list, "udp");
 }
 
+/* The carrier that the flow gets may be able to, or not. */
+static bool mux_out_echoes(const struct outbound *o)
+{
+	(void)o;
+	return true;
+}
+
 static const struct outbound_ops mux_out_ops = {
 	.protocol = "mux",
+	.echoes = mux_out_echoes,
 	.open = mux_out_open,
 	.network_changed = mux_out_network_changed,
 	.describe = mux_out_describe,

@@ -237,8 +237,16 @@ static void vless_free(struct outbound *o)
 	free(v);
 }
 
+static bool vless_echoes(const struct outbound *o)
+{
+	const struct out_vless *v = container_of(o, const struct out_vless, o);
+
+	return atomic_load_explicit(&v->server_caps, memory_order_relaxed) & VLESS_CAP_ECHO;
+}
+
 static const struct outbound_ops vless_ops = {
 	.protocol = "vless",
+	.echoes = vless_echoes,
 	.open = vless_open,
 	.free = vless_free,
 };

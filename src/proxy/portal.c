@@ -114,8 +114,16 @@ static void portal_free(struct outbound *o)
 	free(p);
 }
 
+/* The carrier that the flow gets may be able to, or not. */
+static bool portal_echoes(const struct outbound *o)
+{
+	(void)o;
+	return true;
+}
+
 static const struct outbound_ops portal_ops = {
 	.protocol = "portal",
+	.echoes = portal_echoes,
 	.open = portal_open,
 	.alive = portal_alive,
 	.registers = portal_registers,

@@ -182,6 +182,9 @@ static void open_on(struct portal *p, struct portal_carrier *c, struct flow *f, 
 
 	if (f->net == CONF_TCP) {
 		open_tcp(p, c, f, &req, moves);
+	} else if (flow_is_echo(f) && !mux_peer_echoes(c->mux)) {
+		flow_cannot_echo(f);
+		return;
 	} else {
 		struct dgram *d = mux_open_dgram(c->mux, &req);
 

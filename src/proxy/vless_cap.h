@@ -9,6 +9,7 @@
  *       2  verdict: a client waits for the response, and it comes when the target has
  *          answered or failed, before the target's bytes; a server does so for such clients
  *       4  trace: a server tells the steps of traced mux sessions (proto/muxext.h)
+ *       8  echo: UDP to port 0 carries echo exchanges (proto/echo.h)
  *     field 1001, varint: in a response, why the target could not be reached: the values
  *          of REFUSED in proto/muxext.h; without it, it could
  */
@@ -23,7 +24,8 @@ enum {
 	VLESS_CAP_HALF_CLOSE = 1,
 	VLESS_CAP_VERDICT = 2,
 	VLESS_CAP_TRACE = 4,
-	VLESS_CAP_ALL = 7,
+	VLESS_CAP_ECHO = 8,
+	VLESS_CAP_ALL = 15,
 	VLESS_CAP_ADDONS_MAX = 16,
 };
 
