@@ -22,6 +22,7 @@
 #include "flow/names.h"
 #include "flow/observatory.h"
 #include "flow/splice.h"
+#include "net/ledger.h"
 #include "net/netmon.h"
 #include "net/resolve.h"
 #include "proxy/bridge.h"
@@ -47,6 +48,7 @@ struct app {
 	struct observatory *observatory; /* NULL: not configured */
 	struct netmon *netmon; /* NULL: the kernel does not tell */
 	struct netconf *netconf; /* NULL: there is no TUN */
+	struct ledger *ledger;	 /* the same */
 	struct netmon_user on_network;
 	struct status_view view;
 	struct ctlsock *ctlsock; /* NULL: none */
@@ -68,6 +70,11 @@ static int build_workers(struct app *a)
 
 	if (n > CORE_LOOPS_MAX)
 		n = CORE_LOOPS_MAX;
+	if (conf_tun_find(a->conf)) {
+		a->ledger = ledger_new();
+		if (!a->ledger)
+			return -ERR_NOMEM;
+	}
 	for (unsigned i = 0; i < n; i++) {
 		struct worker *w = &a->core.workers[i];
 
@@ -75,6 +82,8 @@ static int build_workers(struct app *a)
 		list_init(&w->strangers);
 		w->loop = loop_new(i);
 		w->history = history_new();
+		if (w->loop)
+			loop_set_ledger(w->loop, a->ledger);
 		w->resolver = w->loop ? resolver_new(w->loop, &setup) : NULL;
 		a->core.n_workers = i + 1;
 		if (!w->resolver) {
@@ -294,6 +303,7 @@ static void destroy(struct app *a)
 	router_free(c->router);
 	names_free(a->names);
 	core_fini(c);
+	ledger_free(a->ledger);
 	free(a->inbounds);
 	free(a->bridges);
 	buf_thread_exit();

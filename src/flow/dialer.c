@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "flow/via.h"
 #include "net/connect.h"
+#include "net/ledger.h"
 #include "net/stream_tcp.h"
 #include "net/transport.h"
 
@@ -115,6 +116,7 @@ static void on_connect(struct connect_user *u, struct connect *c, const struct c
 		finish(k, NULL, res->err, res->why);
 		return;
 	}
+	ledger_add_peer(loop_ledger(k->loop), &res->remote);
 	stream_tcp_limit_unsent(res->stream, DIAL_UNSENT);
 	secure(k, res->stream);
 }

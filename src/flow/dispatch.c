@@ -9,7 +9,9 @@
 #include "flow/flowlog.h"
 #include "flow/sniffer.h"
 #include "flow/trace.h"
+#include "net/ledger.h"
 #include "net/resolve.h"
+#include "net/sock.h"
 #include "net/stream_xpipe.h"
 #include "proto/echo.h"
 #include "proto/muxcool.h"
@@ -338,6 +340,29 @@ void dispatch_route(struct flow *f)
 		picked(f, &p);
 }
 
+/* Connections of ours do not go into the TUN: they are marked, their peers are pinned. If one does
+ * all the same, it ends here, at its first packet, instead of going round. */
+static bool is_our_own(struct flow *f)
+{
+	struct ledger *ledger = loop_ledger(f->loop);
+	struct ipport to;
+	const char *why;
+	char text[ADDR_TEXT_MAX];
+
+	if (!addr_to_ipport(&f->target, &to))
+		return false;
+	if (ledger_has_dial(ledger, f->net, &f->source, &to) && sock_is_local(&f->source.ip))
+		why = "a connection of our own came back through the TUN: a loop";
+	else if (ledger_has_peer(ledger, &to))
+		why = "the TUN's own carrier goes there: through the TUN it would be a loop";
+	else
+		return false;
+	log_line(LOG_WARN, f->id, "dispatch", "%s: %s. \"check --routes\" tells more",
+		 addr_text(&f->target, text, sizeof(text)), why);
+	refuse(f, -ERR_LOOP, why);
+	return true;
+}
+
 static void on_start(struct defer *d)
 {
 	struct flow *f = container_of(d, struct flow, start);
@@ -346,6 +371,8 @@ static void on_start(struct defer *d)
 		refuse(f, -ERR_LOOP, "the flow has come back too often: a loop of rules");
 		return;
 	}
+	if (f->of_tun && is_our_own(f))
+		return;
 	if (f->out) {
 		open_flow(f);
 		return;

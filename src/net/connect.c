@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "net/ledger.h"
 #include "net/sock_unix.h"
 #include "net/stream_tcp.h"
 
@@ -28,6 +29,7 @@ struct attempt {
 	struct connect *c;
 	struct watch watch;
 	struct ipport to;
+	struct ipport from; /* this end, where our own dials are noted; else no port */
 	bool live;
 };
 
@@ -76,11 +78,27 @@ static void destroy(struct garbage *g)
 	free(container_of(g, struct connect, garbage));
 }
 
+/* Should its first packet come back to us, whoever gets it shall know whose it is. */
+static void note_dial(struct attempt *a)
+{
+	struct ledger *ledger = loop_ledger(a->c->loop);
+
+	if (ledger && sock_local(a->watch.io.fd, &a->from) == 0)
+		ledger_add_dial(ledger, CONF_TCP, &a->from, &a->to);
+}
+
+static void forget_dial(struct attempt *a)
+{
+	ledger_del_dial(loop_ledger(a->c->loop), CONF_TCP, &a->from, &a->to);
+	a->from.port = 0;
+}
+
 static void drop_attempt(struct attempt *a)
 {
 	if (!a->live)
 		return;
 	watch_set(&a->watch, 0);
+	forget_dial(a);
 	close(a->watch.io.fd);
 	a->live = false;
 	a->c->live--;
@@ -192,6 +210,7 @@ static void attempt_ended(struct attempt *a, int sys)
 		int fd = a->watch.io.fd;
 
 		watch_set(&a->watch, 0);
+		forget_dial(a);
 		a->live = false;
 		c->live--;
 		win(c, fd, &a->to);
@@ -248,6 +267,7 @@ static int open_attempt(struct connect *c, struct attempt *a, const struct ip *i
 		note_fail(c, &a->to, err, &f);
 		return err;
 	}
+	note_dial(a);
 	watch_set(&a->watch, WATCH_WRITE);
 	return 0;
 }

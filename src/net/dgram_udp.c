@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "net/ledger.h"
 #include "net/udp_sock.h"
 
 struct dgram_udp {
@@ -17,6 +18,7 @@ struct dgram_udp {
 	struct ip local;
 	struct addr target;
 	struct connect_gate *gate;
+	struct ipport noted;  /* where packets went last, if our own dials are noted */
 	struct ipport judged; /* what the gate was asked last, and its answer */
 	bool may;
 	struct list names; /* longest unused first */
@@ -63,9 +65,21 @@ static bool allowed(struct dgram_udp *u, const struct ipport *to)
 	return u->may;
 }
 
+/* As for connections: whoever gets such a packet back shall know whose it is. */
+static void note(struct dgram_udp *u, const struct ipport *to)
+{
+	struct ledger *ledger = loop_ledger(u->d.loop);
+
+	ledger_del_dial(ledger, CONF_UDP, &u->sock.at, &u->noted);
+	u->noted = *to;
+	ledger_add_dial(ledger, CONF_UDP, &u->sock.at, to);
+}
+
 /* Takes @pkt. */
 static void send_to(struct dgram_udp *u, const struct ipport *to, struct buf *pkt)
 {
+	if (loop_ledger(u->d.loop) && !ipport_eq(to, &u->noted))
+		note(u, to);
 	if (allowed(u, to))
 		udp_sock_send(&u->sock, NULL, to, pkt);
 	else
@@ -189,6 +203,7 @@ static void close_it(struct dgram *d, int err)
 	(void)err;
 	while (!list_empty(&u->names))
 		name_free(list_first(&u->names, struct name, node));
+	ledger_del_dial(loop_ledger(d->loop), CONF_UDP, &u->sock.at, &u->noted);
 	udp_sock_fini(&u->sock);
 	d->garbage.destroy = destroy;
 	loop_free_later(d->loop, &d->garbage);
@@ -199,6 +214,19 @@ static const struct dgram_ops ops = {
 	.send = send_packet,
 	.close = close_it,
 };
+
+/* Else the kernel does it with the first packet, too late for the ledger. */
+static void choose_port(int fd)
+{
+	struct sockaddr_storage sa;
+	struct ipport at;
+	socklen_t len;
+
+	if (sock_local(fd, &at) != 0 || at.port)
+		return;
+	len = ipport_to_sockaddr(&at, &sa);
+	bind(fd, (struct sockaddr *)&sa, len); /* if it fails, nothing is noted */
+}
 
 struct dgram *dgram_udp_new(struct loop *l, struct resolver *r, const struct dgram_udp_spec *spec,
 			    char why[NET_WHY_MAX])
@@ -227,6 +255,8 @@ struct dgram *dgram_udp_new(struct loop *l, struct resolver *r, const struct dgr
 	u->target = spec->target;
 	u->gate = spec->gate;
 	list_init(&u->names);
+	if (loop_ledger(l))
+		choose_port(fd);
 	u->sock.on_packet = on_packet;
 	udp_sock_init(&u->sock, l, fd);
 	return &u->d;

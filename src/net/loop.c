@@ -14,6 +14,7 @@ struct loop {
 	struct list garbage;
 	struct list orphans;
 	uint8_t *scratch; /* made when first asked for */
+	struct ledger *ledger;
 	struct ev_prepare before_sleep;
 	struct ev_async wake;
 	pthread_mutex_t post_lock;
@@ -151,6 +152,16 @@ void loop_free(struct loop *l)
 	pthread_mutex_destroy(&l->post_lock);
 	free(l->scratch);
 	free(l);
+}
+
+void loop_set_ledger(struct loop *l, struct ledger *ledger)
+{
+	l->ledger = ledger;
+}
+
+struct ledger *loop_ledger(const struct loop *l)
+{
+	return l->ledger;
 }
 
 unsigned loop_id(const struct loop *l)

@@ -38,6 +38,12 @@ struct ev_loop *loop_ev(struct loop *l);
 /** True in the thread that runs @l (or before any thread runs it). */
 bool loop_is_mine(const struct loop *l);
 
+struct ledger;
+
+/** What our own sockets are up to, in every loop the same; NULL where nobody asks. Borrows. */
+void loop_set_ledger(struct loop *l, struct ledger *ledger);
+struct ledger *loop_ledger(const struct loop *l);
+
 enum { WATCH_READ = EV_READ, WATCH_WRITE = EV_WRITE };
 
 struct watch {

@@ -393,6 +393,19 @@ int sock_original_dst(int fd, enum conf_tproxy how, struct ipport *out)
 	return ipport_from_sockaddr(out, (struct sockaddr *)&sa);
 }
 
+bool sock_is_local(const struct ip *ip)
+{
+	struct ipport at = {.ip = *ip};
+	struct sockaddr_storage sa;
+	socklen_t len = ipport_to_sockaddr(&at, &sa);
+	int fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool local = fd != -1 && bind(fd, (struct sockaddr *)&sa, len) == 0;
+
+	if (fd != -1)
+		close(fd);
+	return local;
+}
+
 int sock_error(int fd)
 {
 	int e = 0;

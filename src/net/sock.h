@@ -73,6 +73,9 @@ int sock_listen(enum sock_net net, const struct ipport *at, const struct conf_so
 int sock_local(int fd, struct ipport *out);
 int sock_peer(int fd, struct ipport *out);
 
+/** Is @ip an address of this host? Asked by binding to it: only its own can be bound. */
+bool sock_is_local(const struct ip *ip);
+
 /** Where an accepted connection wanted to go before it was redirected: conntrack's answer, or this
  * end's own address for CONF_TPROXY_TPROXY. 0, or -ERR_UNSUPPORTED when it was not redirected. */
 int sock_original_dst(int fd, enum conf_tproxy how, struct ipport *out);

@@ -1,9 +1,7 @@
 #include "proxy/tunnel_target.h"
 
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "base/err.h"
+#include "net/sock.h"
 
 struct addr tunnel_fixed(const struct conf_in_tunnel *conf, const struct ipport *local)
 {
@@ -36,20 +34,6 @@ struct addr tunnel_fixed(const struct conf_in_tunnel *conf, const struct ipport 
 	return to;
 }
 
-/* An address can be bound without special rights only if it is one of this host. */
-static bool is_ours(const struct ip *ip)
-{
-	struct ipport at = {.ip = *ip};
-	struct sockaddr_storage sa;
-	socklen_t len = ipport_to_sockaddr(&at, &sa);
-	int fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool ours = fd >= 0 && bind(fd, (struct sockaddr *)&sa, len) == 0;
-
-	if (fd >= 0)
-		close(fd);
-	return ours;
-}
-
 /* Asked only when the ports agree, so that ordinary connections cost no system call. */
 static bool is_inbound(const struct conf_listen *l, const struct ipport *to)
 {
@@ -57,7 +41,7 @@ static bool is_inbound(const struct conf_listen *l, const struct ipport *to)
 		return false;
 	if (l->kind == CONF_LISTEN_IP && !ip_is_any(&l->ip))
 		return ip_eq(&l->ip, &to->ip);
-	return is_ours(&to->ip);
+	return sock_is_local(&to->ip);
 }
 
 int tunnel_target(struct addr *out, const struct conf_inbound *in,

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "net/ledger.h"
 #include "vpn/plan.h"
 #include "vpn/reconcile.h"
 #include "vpn/rpfilter.h"
@@ -106,6 +107,12 @@ static int apply(struct netconf *n, const struct kstate *k, const struct plan *p
 	if (err && first)
 		return err;
 	n->table = p->table;
+	for (size_t i = 0; i < p->n_carriers; i++) {
+		struct ipport peer = {p->carriers[i].ip, p->carriers[i].server->port};
+
+		if (peer.ip.family)
+			ledger_add_peer(loop_ledger(n->loop), &peer);
+	}
 	for (size_t i = 0; i < p->n_loose; i++)
 		rpfilter_loosen(n->tun->name, p->loose[i]);
 	return reconcile(n->rtnl, k, p, p->table, n->tun->name, n->link);

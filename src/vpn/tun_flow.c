@@ -75,6 +75,7 @@ void tun_flow_start(struct inbound *in, struct tcp_conn *c, bool early)
 		return;
 	}
 	f->origin = FLOW_FROM_LOCAL;
+	f->of_tun = true;
 	f->level = in->conf->tun.level;
 	f->target = addr_from_ipport(&c->local);
 	f->in = &c->s;
