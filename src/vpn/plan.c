@@ -107,8 +107,9 @@ static bool table_in_use(const struct kstate *k, uint32_t table, const char *nam
 		const struct kroute *r = &k->routes[i];
 		const struct klink *l = kstate_link(k, r->link);
 
+		/* What leads nowhere stands on the loopback device in IPv6. */
 		if (r->table == table && r->protocol == KPROTO_OURS && l &&
-		    strcmp(l->name, name) != 0)
+		    r->type == KROUTE_UNICAST && strcmp(l->name, name) != 0)
 			return true;
 	}
 	return false;

@@ -37,9 +37,13 @@ static bool write_text(const char *path, int flags, const char *text)
 	return ok;
 }
 
+/* Network namespaces may share /run. */
 static void state_path(const char *name, char out[TEXT])
 {
-	snprintf(out, TEXT, DIR_STATE "/%.15s.rp_filter", name);
+	struct stat st = {0};
+
+	stat("/proc/self/ns/net", &st);
+	snprintf(out, TEXT, DIR_STATE "/%.15s.%llu.rp_filter", name, (unsigned long long)st.st_ino);
 }
 
 static void sysctl_path(const char *dev, char out[TEXT])

@@ -133,7 +133,7 @@ bool rtnl_take_route(struct kstate *k, struct nlmsghdr *h)
 	r->type = type_of(head.rtm_type);
 	r->protocol = head.rtm_protocol;
 	r->link = take_u32(a[RTA_OIF], 0);
-	r->dead = head.rtm_flags & (RTNH_F_DEAD | RTNH_F_LINKDOWN);
+	r->dead = head.rtm_flags & RTNH_F_DEAD; /* without a carrier a route still counts */
 	if (!take_ip(&r->via, head.rtm_family, a[RTA_GATEWAY]) &&
 	    (a[RTA_VIA] || a[RTA_MULTIPATH] || a[RTA_NH_ID]))
 		r->via.family = head.rtm_family == AF_INET ? 6 : 4; /* some gateway or other */

@@ -105,6 +105,7 @@ static const struct setup setups[] = {
 	 {"note: server hub.test:443 of [hub]: its addresses are not known yet"}, NULL, true},
 	{"left behind by a killed program of ours",
 	 HOME "route 0.0.0.0/0 table 26465 proto 103 unreachable\n"
+	      "route ::/0 dev 1 table 26465 proto 103 unreachable\n"
 	      "rule 9000 not mark 0x2761 table 26465 suppress 0 proto 103\n"
 	      "rule 9001 not mark 0x2761 table 254 suppress 0 proto 103\n", MESH, "203.0.113.5",
 	 NULL, {"table 26465 but"}, NULL, true},
