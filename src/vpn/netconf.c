@@ -9,6 +9,7 @@
 #include "net/ledger.h"
 #include "vpn/plan.h"
 #include "vpn/reconcile.h"
+#include "vpn/resolved.h"
 #include "vpn/rpfilter.h"
 #include "vpn/rtnl.h"
 
@@ -243,6 +244,7 @@ struct netconf *netconf_start(struct loop *l, struct resolver *r, const struct c
 		netconf_stop(n);
 		return NULL;
 	}
+	resolved_set(n->tun);
 	on_again(&n->again);
 	return n;
 }
