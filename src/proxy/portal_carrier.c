@@ -137,7 +137,7 @@ void portal_carrier_start(struct portal *p, struct stream *s, struct bufq *early
 	portal_visitor_serve_held(p);
 }
 
-struct portal_carrier *portal_carrier_pick(struct portal *p)
+struct portal_carrier *portal_carrier_pick(struct portal *p, const struct flow *f)
 {
 	struct portal_carrier *c, *best = NULL;
 	uint64_t now = loop_now(p->o.home), best_score = UINT64_MAX;
@@ -151,6 +151,8 @@ struct portal_carrier *portal_carrier_pick(struct portal *p)
 			score += 1u << 20;
 		if (c->draining)
 			score += 1u << 30;
+		if (flow_is_echo(f) && !mux_peer_echoes(c->mux))
+			score += 1ull << 40;
 		if (score < best_score) {
 			best = c;
 			best_score = score;

@@ -62,9 +62,9 @@ void portal_set_state(struct portal *p, enum portal_state st);
 /** Takes @s and @early: the connection of a bridge at @from that proved to be @user. */
 void portal_carrier_start(struct portal *p, struct stream *s, struct bufq *early, const char *from,
 			  const char *user);
-/** Few sessions and little waiting to leave; not one that owes an answer or has fallen silent, if
- * there is another. NULL when there is none at all. */
-struct portal_carrier *portal_carrier_pick(struct portal *p);
+/** For @f: few sessions and little waiting to leave; not one that has fallen silent, if there is
+ * another, and for a ping one that carries pings. NULL when there is none at all. */
+struct portal_carrier *portal_carrier_pick(struct portal *p, const struct flow *f);
 /** After a session was opened on @c: it drains when it has carried enough. */
 void portal_carrier_used(struct portal_carrier *c);
 /** Asks all of them whether they live, and believes those dead that do not answer. */

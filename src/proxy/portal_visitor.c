@@ -122,7 +122,7 @@ void portal_visitor_move_all(struct list *visitors)
 
 static bool should_move(const struct visitor *v)
 {
-	const struct portal_carrier *other = portal_carrier_pick(v->p);
+	const struct portal_carrier *other = portal_carrier_pick(v->p, v->f);
 
 	return v->moves < MOVES_MAX && other && other != v->c &&
 	       mux_unanswered_ms(other->mux) == 0 &&
@@ -239,7 +239,7 @@ void portal_visitor_serve_held(struct portal *p)
 	while (!list_empty(&p->held)) {
 		struct visitor *v = list_first(&p->held, struct visitor, node);
 		struct flow *f = v->f;
-		struct portal_carrier *c = portal_carrier_pick(p);
+		struct portal_carrier *c = portal_carrier_pick(p, f);
 		unsigned moves = v->moves;
 
 		if (!c)
@@ -267,7 +267,7 @@ static void note_stray(struct portal *p, const struct flow *f)
 
 static void place(struct portal *p, struct flow *f, unsigned moves)
 {
-	struct portal_carrier *c = portal_carrier_pick(p);
+	struct portal_carrier *c = portal_carrier_pick(p, f);
 
 	if (moves > MOVES_MAX) {
 		flow_failed(f, -ERR_NOWORKER, "carrier after carrier was lost");
