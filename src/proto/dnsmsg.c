@@ -1,5 +1,8 @@
 #include "proto/dnsmsg.h"
 
+#include <ctype.h>
+#include <strings.h>
+
 #include "base/err.h"
 
 enum {
@@ -223,6 +226,73 @@ int dnsmsg_answer_encode(struct wr *out, const struct dnsmsg_query *query,
 	head[ANSWERS_AT] = (uint8_t)(answers >> 8);
 	head[ANSWERS_AT + 1] = (uint8_t)answers;
 	return 0;
+}
+
+int dnsmsg_ptr_encode(struct wr *out, const struct dnsmsg_query *query, const char *host,
+		      uint32_t ttl)
+{
+	enum { ANSWERS_AT = 7 };
+	size_t start = out->n, len_at;
+	int ret = write_question(out, query, FLAG_REPLY | FLAG_AUTHORITY | FLAG_CAN_RECURSE);
+
+	if (ret != 0)
+		return ret;
+	wr_u16(out, POINTER_TO_QUESTION);
+	wr_u16(out, DNSMSG_PTR);
+	wr_u16(out, DNSMSG_IN);
+	wr_u32(out, ttl > TTL_MAX ? TTL_MAX : ttl);
+	len_at = out->n;
+	wr_u16(out, 0);
+	if (!write_name(out, host))
+		return -ERR_MALFORMED;
+	if (out->bad)
+		return -ERR_LIMIT;
+	out->p[len_at] = (uint8_t)((out->n - len_at - 2) >> 8);
+	out->p[len_at + 1] = (uint8_t)(out->n - len_at - 2);
+	out->p[start + ANSWERS_AT] = 1;
+	return 0;
+}
+
+/* One label of one or more digits, and the dot behind it: its value, or -1. */
+static int arpa_label(const char **name, unsigned base, unsigned digits, unsigned max)
+{
+	unsigned n = 0, v = 0;
+
+	for (; isxdigit((unsigned char)**name) && n < digits; ++*name, n++) {
+		unsigned char c = (unsigned char)**name;
+		unsigned d = (unsigned)(isdigit(c) ? c - '0' : tolower(c) - 'a' + 10);
+
+		if (d >= base)
+			return -1;
+		v = v * base + d;
+	}
+	if (n == 0 || **name != '.' || v > max)
+		return -1;
+	++*name;
+	return (int)v;
+}
+
+bool dnsmsg_arpa_decode(struct ip *out, const char *name)
+{
+	const char *p = name;
+	uint8_t b[16] = {0};
+	int v;
+
+	for (int i = 3; i >= 0 && (v = arpa_label(&p, 10, 3, 255)) >= 0; i--) {
+		b[i] = (uint8_t)v;
+		if (i == 0 && strcasecmp(p, "in-addr.arpa") == 0) {
+			*out = ip_v4(b);
+			return true;
+		}
+	}
+	p = name;
+	memset(b, 0, sizeof(b));
+	for (int i = 31; i >= 0 && (v = arpa_label(&p, 16, 1, 15)) >= 0; i--)
+		b[i / 2] |= (uint8_t)(v << (i % 2 ? 0 : 4));
+	if (p - name != 64 || strcasecmp(p, "ip6.arpa") != 0)
+		return false;
+	*out = ip_v6(b);
+	return true;
 }
 
 /* One answer; false when it is cut or an address has the wrong length. */

@@ -29,6 +29,7 @@ enum {
 enum dnsmsg_type {
 	DNSMSG_A = 1,
 	DNSMSG_CNAME = 5,
+	DNSMSG_PTR = 12,
 	DNSMSG_AAAA = 28,
 };
 
@@ -81,6 +82,13 @@ int dnsmsg_query_encode(struct wr *out, const struct dnsmsg_query *in);
  */
 int dnsmsg_answer_encode(struct wr *out, const struct dnsmsg_query *query,
 			 const struct dnsmsg_answer *in);
+
+/** The answer to a PTR @query: @host, valid for @ttl seconds. Errors as above. */
+int dnsmsg_ptr_encode(struct wr *out, const struct dnsmsg_query *query, const char *host,
+		      uint32_t ttl);
+/** The address whose name is asked for by "4.3.2.1.in-addr.arpa" (RFC 1035) or 32 nibbles below
+ * ip6.arpa (RFC 3596); false for anything else, and @out untouched. */
+bool dnsmsg_arpa_decode(struct ip *out, const char *name);
 
 /** Consumed: up to the end of the answers. -ERR_MALFORMED, or -ERR_UNSUPPORTED for another
  * operation or more than one question. The caller compares id, name and type with its query. */

@@ -87,6 +87,52 @@ static void hijack(struct dns_desk *d, const struct addr *party, const struct dn
 		      query->type == DNSMSG_A ? CONF_FORCE_IP46 : CONF_FORCE_IP64, 0);
 }
 
+/* A name that the host table gives an address to is the name of that address. Entries for more than
+ * one name (domain:, keyword: ...) are not. */
+static const char *name_of(const struct conf_dns *c, const struct ip *ip)
+{
+	for (size_t i = 0; i < c->n_hosts; i++) {
+		const struct conf_dns_host *h = &c->hosts[i];
+		const char *colon = strchr(h->rule, ':');
+
+		if (colon && strncmp(h->rule, "full:", 5) != 0)
+			continue;
+		for (size_t v = 0; v < h->values.n; v++) {
+			struct ip at;
+
+			if (ip_parse(&at, span_str(h->values.v[v])) == 0 && ip_eq(&at, ip))
+				return colon ? colon + 1 : h->rule;
+		}
+	}
+	return NULL;
+}
+
+static void answer_ptr(struct dns_desk *d, const struct addr *party, const struct dnsmsg_query *q)
+{
+	const struct core *core = d->conf->o->core;
+	struct dnsmsg_answer none = {0};
+	const char *name = NULL;
+	struct buf *b;
+	struct ip ip;
+	struct wr w;
+
+	if (dnsmsg_arpa_decode(&ip, q->name))
+		name = name_of(&core->conf->dns, &ip);
+	b = name ? buf_new(d->answer_max) : NULL;
+	if (!b) {
+		answer(d, party, q, &none);
+		return;
+	}
+	w = wr_of(b->data, d->answer_max);
+	if (dnsmsg_ptr_encode(&w, q, name, TTL_UNKNOWN_S) != 0) {
+		buf_free(b);
+		answer(d, party, q, &none);
+		return;
+	}
+	b->len = (uint32_t)w.n;
+	d->user->on_answer(d->user, party, b);
+}
+
 /* ---- forwarding ---- */
 
 static struct addr upstream(const struct dns_desk *d, const struct addr *party)
@@ -289,7 +335,9 @@ void dns_desk_ask(struct dns_desk *d, const struct addr *party, struct buf *msg)
 		return;
 	}
 	buf_free(msg);
-	if (v.action == CONF_DNS_HIJACK) {
+	if (v.action == CONF_DNS_HIJACK && q.type == DNSMSG_PTR) {
+		answer_ptr(d, party, &q);
+	} else if (v.action == CONF_DNS_HIJACK) {
 		hijack(d, party, &q);
 	} else if (v.action == CONF_DNS_RETURN) {
 		a.rcode = v.rcode;

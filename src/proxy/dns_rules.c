@@ -45,15 +45,16 @@ void dns_rules_free(struct dns_rules *r)
 	free(r);
 }
 
-static bool is_address(uint16_t type)
+/* The resolver knows addresses, and names of addresses in the host table. */
+static bool is_known(uint16_t type)
 {
-	return type == DNSMSG_A || type == DNSMSG_AAAA;
+	return type == DNSMSG_A || type == DNSMSG_AAAA || type == DNSMSG_PTR;
 }
 
-/* The resolver knows addresses; of anything else it has nothing to say. */
+/* Of anything else it has nothing to say. */
 static struct dns_verdict verdict(enum conf_dns_action action, uint16_t rcode, uint16_t type)
 {
-	if (action == CONF_DNS_HIJACK && !is_address(type))
+	if (action == CONF_DNS_HIJACK && !is_known(type))
 		return (struct dns_verdict){CONF_DNS_RETURN, DNSMSG_NOERROR};
 	return (struct dns_verdict){action, (uint8_t)rcode};
 }

@@ -1,7 +1,7 @@
 /*
  * What happens to a DNS query: the first rule that fits its type and name, or
- * else: addresses are asked of the built-in resolver, anything else gets an
- * empty answer.
+ * else: addresses are asked of the built-in resolver, the names of addresses are
+ * looked for in the host table, and anything else gets an empty answer.
  */
 #ifndef GARENNE_PROXY_DNS_RULES_H
 #define GARENNE_PROXY_DNS_RULES_H

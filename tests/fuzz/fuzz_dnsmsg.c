@@ -15,8 +15,11 @@ static void check_query(struct span in)
 
 	if (n == 0 || n > (ssize_t)in.n)
 		abort();
+	struct ip ip;
+
 	if (n < 0)
 		return;
+	(void)dnsmsg_arpa_decode(&ip, q.name);
 	if (dnsmsg_query_encode(&w, &q) != 0 ||
 	    dnsmsg_query_decode(&again, span_of(b, w.n)) != (ssize_t)w.n || again.id != q.id ||
 	    again.recurse != q.recurse || again.type != q.type || again.class != q.class ||

@@ -279,6 +279,50 @@ static void replies(void **state)
 			 -ERR_MALFORMED);
 }
 
+static void arpa(const char *name, const char *want)
+{
+	struct ip ip = {0};
+	char text[64];
+
+	assert_int_equal(dnsmsg_arpa_decode(&ip, name), want != NULL);
+	assert_string_equal(want ? ip_text(&ip, text, sizeof(text)) : "", want ? want : "");
+	assert_int_equal(ip.family != 0, want != NULL);
+}
+
+static void names_of_addresses(void **state)
+{
+	static const char wire[] = "1234 8580 0001 0001 0000 0000"
+				   "01 39 01 30 02 3634 03 313030 07 696e2d61646472 04 61727061 00"
+				   "000c 0001 c00c 000c 0001 0000003c 0011"
+				   "03 6e6173 03 76706e 07 6578616d706c65 00";
+	struct dnsmsg_query q = {0x1234, true, DNSMSG_PTR, DNSMSG_IN, "9.0.64.100.in-addr.arpa"};
+	uint8_t b[256];
+	struct wr w = wr_of(b, sizeof(b));
+
+	(void)state;
+	assert_int_equal(dnsmsg_ptr_encode(&w, &q, "nas.vpn.example", 60), 0);
+	assert_bytes(w, wire);
+	for (size_t n = 0; n < w.n; n++) {
+		struct wr small = wr_of(b, n);
+
+		assert_int_equal(dnsmsg_ptr_encode(&small, &q, "nas.vpn.example", 60), -ERR_LIMIT);
+	}
+	w = wr_of(b, sizeof(b));
+	assert_int_equal(dnsmsg_ptr_encode(&w, &q, "nas..example", 60), -ERR_MALFORMED);
+	arpa("9.0.64.100.in-addr.arpa", "100.64.0.9");
+	arpa("9.0.64.100.IN-ADDR.ARPA", "100.64.0.9");
+	arpa("9.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.4.6.D.f.ip6.arpa",
+	     "fd64::9");
+	arpa("0.64.100.in-addr.arpa", NULL);
+	arpa("1.9.0.64.100.in-addr.arpa", NULL);
+	arpa("256.0.64.100.in-addr.arpa", NULL);
+	arpa("a.0.64.100.in-addr.arpa", NULL);
+	arpa("9..64.100.in-addr.arpa", NULL);
+	arpa("0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.4.6.d.f.ip6.arpa", NULL);
+	arpa("9.0.64.100.ip6.arpa", NULL);
+	arpa("", NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +333,7 @@ int main(void)
 		cmocka_unit_test(answers_are_cut_to_the_room),
 		cmocka_unit_test(a_reply),
 		cmocka_unit_test(replies),
+		cmocka_unit_test(names_of_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

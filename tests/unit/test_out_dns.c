@@ -151,6 +151,27 @@ static void test_answered_by_the_resolver(void **state)
 	end(&w);
 }
 
+static void test_names_of_addresses(void **state)
+{
+	const struct conf_out_dns conf = {0};
+	const char *const nas[] = {"192.0.2.9", "2001:db8::9"}, *const all[] = {"192.0.2.10"};
+	const struct conf_dns_host hosts[] = {{.rule = "domain:all.test", .values = {all, 1}},
+					      {.rule = "full:nas.test", .values = {nas, 2}}};
+	struct world w;
+
+	(void)state;
+	begin(&w, &conf, CONF_UDP);
+	w.r.conf.dns.hosts = hosts;
+	w.r.conf.dns.n_hosts = 2;
+	assert_int_equal(ask(&w, 1, DNSMSG_PTR, "9.2.0.192.in-addr.arpa").rcode, 0);
+	assert_memory_equal(w.g.got + w.g.got_n - 10, "\3nas\4test", 10);
+	ask(&w, 2, DNSMSG_PTR, "10.2.0.192.in-addr.arpa"); /* not the name of one host */
+	assert_int_equal(w.g.got[7], 0);
+	ask(&w, 3, DNSMSG_PTR, "four.test");
+	assert_int_equal(w.g.got[7], 0);
+	end(&w);
+}
+
 static void test_forwarded(void **state)
 {
 	static const struct conf_dns_rule rules[] = {{.action = CONF_DNS_DIRECT}};
@@ -222,6 +243,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rules),
 		cmocka_unit_test(test_answered_by_the_resolver),
+		cmocka_unit_test(test_names_of_addresses),
 		cmocka_unit_test(test_forwarded),
 		cmocka_unit_test(test_stream),
 	};
