@@ -10,6 +10,7 @@ import struct
 from . import LabError, configs, netns, peers, traffic
 from .harness import test
 from .proc import until
+from .t_routes import Node, same, state
 
 REQUEST, REPLY, ERROR = 1, 2, 3
 ID = configs.UUID_A
@@ -156,3 +157,62 @@ def stock(t):
         raise LabError("the log does not say it once")
     if hub.log().count("accepted") != seen or ":0 " in hub.log():
         raise LabError("the stock server saw a question")
+
+
+# ---- from the TUN: real echo requests of the host ------------------------------
+
+class Ping:
+    """An unprivileged ping socket on a host, connected to @host."""
+
+    def __init__(self, ns, host):
+        ns.sysctl("net.ipv4.ping_group_range", "0 0")
+        self.six = ":" in host
+        with ns.inside():
+            self.s = socket.socket(socket.AF_INET6 if self.six else socket.AF_INET,
+                                   socket.SOCK_DGRAM,
+                                   socket.IPPROTO_ICMPV6 if self.six else socket.IPPROTO_ICMP)
+        self.s.setsockopt(41 if self.six else 0, 25 if self.six else 11, 1)  # ..._RECVERR
+        self.s.connect((host, 0))
+        self.seq = 0
+
+    def ask(self, ttl=64, wait=3.0, payload=b"lab" * 100):
+        """"reply", the address of a router that sent an error, or None."""
+        self.seq += 1
+        self.s.setsockopt(41 if self.six else 0, 16 if self.six else 2, ttl)
+        self.s.send(struct.pack("!BBHHH", 128 if self.six else 8, 0, 0, 0, self.seq) + payload)
+        self.s.settimeout(wait)
+        try:
+            data = self.s.recv(2000)
+        except socket.timeout:
+            return None
+        except OSError:
+            _, control, _, _ = self.s.recvmsg(2000, 512, socket.MSG_ERRQUEUE)
+            err = control[0][2]
+            return socket.inet_ntop(socket.AF_INET6, err[24:40]) if self.six else \
+                socket.inet_ntoa(err[20:24])
+        if data[8:] != payload or struct.unpack("!H", data[6:8])[0] != self.seq:
+            raise LabError("another answer than was asked for")
+        return "reply"
+
+
+@test("ping/tun", needs=(peers.GARENNE,))
+def from_tun(t):
+    """The host of the house pings through its TUN and the hub."""
+    n = Node(t)
+    n.through()
+    for ver in (4, 6):
+        with t.cell(f"alive, IPv{ver}"):
+            got = Ping(n.ns, n.net.CLIENT[ver]).ask()
+            if got != "reply":
+                raise LabError(f"{got}")
+        with t.cell(f"dead, IPv{ver}"):
+            got = Ping(n.ns, "203.0.113.99" if ver == 4 else "2001:db8::99").ask(wait=1.5)
+            if got:
+                raise LabError(f"a dead host: {got}")
+    with t.cell("a router's word"):
+        n.net.vps.ip(f"route add 192.0.2.0/24 via {n.net.NAT[4]}")
+        got = Ping(n.ns, "192.0.2.1").ask(ttl=3)
+        if got is None or got == "reply":
+            raise LabError(f"{got}")
+    n.p.stop()
+    same(n.before, state(n.ns), "after pings and a stop")
