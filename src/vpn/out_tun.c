@@ -161,8 +161,15 @@ static void out_free(struct outbound *ob)
 	free(o);
 }
 
+static bool out_echoes(const struct outbound *o)
+{
+	(void)o;
+	return true;
+}
+
 static const struct outbound_ops out_ops = {
 	.protocol = "tun",
+	.echoes = out_echoes,
 	.open = out_open,
 	.free = out_free,
 };

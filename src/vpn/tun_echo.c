@@ -189,6 +189,7 @@ static struct pinger *begin(struct tun_echo *e, const struct ippkt *ip, uint16_t
 		return NULL;
 	}
 	f->origin = FLOW_FROM_LOCAL;
+	f->of_tun = true;
 	f->level = e->in->conf->tun.level;
 	f->target = addr_from_ip(&ip->dst, ECHO_PORT);
 	f->in_dgram = &p->d;

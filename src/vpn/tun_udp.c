@@ -223,6 +223,7 @@ static struct assoc *client_new(struct tun_udp *u, const struct ipport *from,
 	list_add_tail(&u->by_age, &a->age);
 	listen_to(a, f, pkt);
 	f->origin = FLOW_FROM_LOCAL;
+	f->of_tun = true;
 	f->level = u->in->conf->tun.level;
 	f->target = addr_from_ipport(to);
 	f->in_dgram = &a->d;
