@@ -22,7 +22,7 @@ import sys
 import time
 import types
 
-from . import LabError, configs, harness, netns, peers
+from . import LabError, bench_tun, configs, harness, netns, peers
 from .configs import CARRIERS
 from .proc import until
 from .t_reverse import CARRIER_PORT, DOMAIN, UUID
@@ -31,6 +31,7 @@ from .t_vision import HTTPS, NAME, Nginx
 FORWARD, SERVER, SOCKS = 8004, 9000, 1080
 PROXY = ("vless-vision", "vless-tls")
 GIB = 1 << 30
+TUN_TITLE = "TUN to stream to socket, MTU 1500; beside a relay from socket to socket"
 
 
 def options():
@@ -42,7 +43,7 @@ def options():
     a.add_argument("--mib", type=int, default=512, help="moved per bulk measurement")
     a.add_argument("--streams", default="1000,10000", help="idle streams for memory")
     a.add_argument("--quick", action="store_true", help="one round, less of everything")
-    a.add_argument("--only", default="bulk,conn,ping,memory,proxy")
+    a.add_argument("--only", default="bulk,conn,ping,memory,proxy,tun")
     a.add_argument("--markdown", help="also write the tables to this file")
     a.add_argument("--garenne", help="the binary to measure")
     a.add_argument("--load", default=os.path.join(peers.ROOT, "build", "release", "load"))
@@ -334,7 +335,7 @@ def main():
     try:
         b = Bench(t, opts)
         todo = opts.only.split(",")
-        carriers = opts.carriers.split(",") if set(todo) - {"proxy"} else []
+        carriers = opts.carriers.split(",") if set(todo) - {"proxy", "tun"} else []
         direct = b.direct() if carriers else {}
         b.run(programs, carriers)
         titles = {c: f"{opts.dialect} reverse over {c}" for c in carriers}
@@ -346,12 +347,19 @@ def main():
         for c in carriers:
             print(f"\n{titles[c]} (median of {opts.rounds}, {opts.mib} MiB a measurement)")
             show(table(b.figures, programs, c, direct))
+        tun = []
+        if "tun" in todo:
+            tun = bench_tun.rows(t, opts, b.load)
+            print(f"\n{TUN_TITLE}")
+            show(tun)
         if opts.markdown:
             with open(opts.markdown, "w") as f:
                 f.write(f"{os.cpu_count()} cores; " + ", ".join(p.version() for p in programs)
                         + f"; median of {opts.rounds} rounds, {opts.mib} MiB a measurement\n")
                 for c in carriers:
                     markdown(f, titles[c], table(b.figures, programs, c, direct))
+                if tun:
+                    markdown(f, TUN_TITLE, tun)
     finally:
         t.stop_all()
         t.close()
