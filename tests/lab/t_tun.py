@@ -33,7 +33,7 @@ def tun_in(**settings):
 
 
 class Stage:
-    def __init__(self, t, inbounds=(), rules=(), outbounds=(), **settings):
+    def __init__(self, t, inbounds=(), rules=(), outbounds=(), first=(), **settings):
         t.need(GARENNE)
         self.t = t
         self.net = net = t.net(netns.Gateway)
@@ -42,7 +42,8 @@ class Stage:
             gw.sysctl(f"net.ipv4.conf.{key}.rp_filter", 0)
         self.addr = net.server_addr
         conf = configs.config([tun_in(**settings), *inbounds],
-                              [configs.freedom(), *outbounds], rules, level="warning")
+                              [*first, configs.freedom(), *outbounds], rules, level="warning",
+                              workers=2)
         self.p = t.program(GARENNE, gw, conf, "gateway", wait=False)
         until(lambda: DEV in netns.run(["ip", "-n", gw.name, "-o", "link"]), 20, "the device")
         gw.ip(f"link set dev {DEV} txqueuelen 10000", f"link set dev {DEV} up",
@@ -238,6 +239,29 @@ def answer_all(listener, n):
     for c in held:
         c.sendall(c.recv(4))
     signal.pause()
+
+
+@test("tun/carrier", limit=240)
+def carrier(t):
+    """By VLESS to a second program. With mux, and two names of outbounds, the carriers of one
+    are on another loop than the device. Without, the far side's verdict is heard here."""
+    for tag, name in (("a", "vless-tls-mux"), ("b", "vless-tls-mux"), ("c", "vless-tls")):
+        with t.cell(f"{name} {tag}"):
+            c = configs.CARRIERS[name]
+            near = c.near(tag, "203.0.113.2", 4430, t.pki)
+            near["settings"]["garenne"] = True
+            s = Stage(t, first=[near])
+            t.program(GARENNE, s.net.server, configs.config(
+                [c.far("in", s.addr[4], 4430, t.pki)], [configs.freedom()]), "far")
+            targets = Targets(t, s.net.server)
+            traffic.check_bulk(s.via, targets.bulk, s.addr[4], 8 * MIB)
+            bad = traffic.half_close(s.via, s.addr[4], targets.digest.port)
+            expect(bad is None, f"half-close: {bad}")
+            traffic.check_full_cone(s.via, s.addr[4], (targets.udp.port, targets.udp2.port))
+            if "mux" not in name:
+                got = connect_error(s.net.client, s.addr[4], 1, 5)
+                expect(got == "ECONNREFUSED", f"a closed port: {got}")
+            t.stop_all()
 
 
 @test("tun/deliver")
