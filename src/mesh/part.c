@@ -226,12 +226,14 @@ static void rule_pair(struct emit *e, cJSON *rules, const struct mesh_rule *r, c
 	for (size_t i = 0; i < n && i < EMIT_PREFIXES; i++)
 		ips[i] = to[i].prefix;
 	for (size_t t = 0; t < times * 2; t++) {
-		struct conf_ports one = {&r->ports.v[t / 2], 1, true};
+		struct conf_ports ports = r->ports;
 		bool names = t % 2;
 		cJSON *rule;
 
 		if (names && !emit_domains(e, NULL, to[0].node, to, n))
 			continue;
+		if (split)
+			ports = (struct conf_ports){&r->ports.v[t / 2], 1, true};
 		snprintf(text, sizeof(text), "%s%s", tag, names ? " by name" : "");
 		if (split && times > 1)
 			snprintf(text + strlen(text), sizeof(text) - strlen(text), " #%zu", t / 2 + 1);
@@ -241,7 +243,7 @@ static void rule_pair(struct emit *e, cJSON *rules, const struct mesh_rule *r, c
 			emit_domains(e, rule, to[0].node, to, n);
 		else
 			emit_prefixes(e, rule, "ip", ips, n < EMIT_PREFIXES ? n : EMIT_PREFIXES);
-		emit_ports(e, rule, split ? &one : &r->ports);
+		emit_ports(e, rule, &ports);
 		emit_network(e, rule, r->networks);
 	}
 }

@@ -248,6 +248,8 @@ char *mesh_insert(struct span in, const char *section, const char *text)
 	size_t open = find_section(&w, section), last = 0, close;
 	char *whole = NULL, *out;
 
+	if (in.n == 0 || memchr(in.p, 0, in.n)) /* no text */
+		return NULL;
 	if (open) {
 		if (!close_of(&w, open, &last))
 			return NULL;

@@ -13,7 +13,7 @@ int mesh_next_prefix(const struct mesh *m, const struct prefix *real, size_t ski
 /**
  * Adds the member @text ("\"name\": { ... }", lines without indentation of their own) to the
  * object @section of the file @in, which is created when there is none; comments and layout of the
- * rest stay as they are. Gives the new file, or NULL: memory, or @in is not one object.
+ * rest stay as they are. Gives the new file, or NULL: memory, or @in is no text of one object.
  */
 char *mesh_insert(struct span in, const char *section, const char *text);
 
