@@ -298,6 +298,35 @@ def no_loop(t):
     until(n.works, 20, "flows go through the hub again", 0.2)
 
 
+def _dns(ns, server, kind, name):
+    """The answer of a name server to one question, as bytes."""
+    labels = b"".join(bytes([len(x)]) + x.encode() for x in name.split("."))
+    with ns.inside():
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with contextlib.closing(s):
+        s.settimeout(5)
+        s.sendto(b"\x12\x34\x01\0\0\1\0\0\0\0\0\0" + labels + b"\0" +
+                 bytes([0, kind, 0, 1]), (server, 53))
+        return s.recv(600)
+
+
+@test("routes/names", needs=(peers.GARENNE,))
+def names(t):
+    """A name server that exists only in the TUN: the node answers from its host table."""
+    n = Node(t, start=False)
+    n.conf["outbounds"].append(configs.outbound("dns", "dns"))
+    n.conf["dns"] = {"hosts": {"nas.vpn.example": "100.64.0.9"}, "servers": ["localhost"]}
+    n.conf["routing"] = {"rules": [configs.rule("dns", inboundTag=["tun"], port=53,
+                                                ip=["100.64.0.53"])]}
+    n.start()
+    got = _dns(n.ns, "100.64.0.53", 1, "nas.vpn.example")
+    if not got.endswith(socket.inet_aton("100.64.0.9")):
+        raise LabError(f"{got}")
+    got = _dns(n.ns, "100.64.0.53", 12, "9.0.64.100.in-addr.arpa")
+    if not got.endswith(b"\3nas\3vpn\7example\0"):
+        raise LabError(f"{got}")
+
+
 @test("routes/refused-at-start", needs=(peers.GARENNE,))
 def refused_at_start(t):
     n = Node(t, hub="10.77.0.2", start=False)
