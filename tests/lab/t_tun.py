@@ -173,12 +173,26 @@ def dns(t):
 
 @test("tun/ping")
 def ping(t):
-    """Answered here, if the file says so."""
-    s = Stage(t, ping="local")
-    for f in (4, 6):
-        with t.cell(f"local{f}"):
+    """A host that is there answers, one that is not does not, and a router on the way that
+    has something to say is heard. Only if the file says so, the answer is made here."""
+    s = Stage(t)
+    for f, none in ((4, "203.0.113.99"), (6, "2001:db8:5::99")):
+        with t.cell(f"there{f}"):
             for more in ((), ("-s", "3000")):
                 out = run_ping(s.net.client, s.addr[f], *more)
+                expect(" 0% packet loss" in out, out)
+        with t.cell(f"not there{f}"):
+            out = run_ping(s.net.client, none)
+            expect(" 0 received" in out, out)
+        with t.cell(f"last hop{f}"):
+            out = run_ping(s.net.client, s.addr[f], "-t", "1")
+            expect("xceeded" in out, out)
+    t.stop_all()
+    s = Stage(t, ping="local")
+    for f, none in ((4, "203.0.113.99"), (6, "2001:db8:5::99")):
+        with t.cell(f"local{f}"):
+            for more in ((), ("-s", "3000")):
+                out = run_ping(s.net.client, none, *more)
                 expect(" 0% packet loss" in out, out)
 
 
