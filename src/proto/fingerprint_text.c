@@ -241,7 +241,8 @@ int fingerprint_parse(struct fingerprint *out, struct span text, struct fingerpr
 {
 	struct reader r = {.shuffling = false};
 
-	for (fault->line = 1; text.n > 0; fault->line++) {
+	fault->line = 1;
+	while (text.n > 0) {
 		const uint8_t *end = memchr(text.p, '\n', text.n);
 		size_t n = end ? (size_t)(end - text.p) : text.n;
 		const uint8_t *hash = memchr(text.p, '#', n);
@@ -249,7 +250,10 @@ int fingerprint_parse(struct fingerprint *out, struct span text, struct fingerpr
 		fault->what = read_line(&r, span_of(text.p, hash ? (size_t)(hash - text.p) : n));
 		if (fault->what)
 			return -ERR_MALFORMED;
-		n += end != NULL;
+		if (end) {
+			fault->line++;
+			n++;
+		}
 		text = span_of(text.p + n, text.n - n);
 	}
 	fault->what = whole(&r);

@@ -286,6 +286,7 @@ static void faults(void **state)
 		unsigned line;
 	} bad[] = {
 		{"", "no suites", 1},
+		{"# one\n# two", "no suites", 2},
 		{"suites 1301\n\nsuits", "unknown word", 3},
 		{"suites", "expected numbers", 1},
 		{"suites 13011", "expected four hexadecimal digits or grease", 1},
