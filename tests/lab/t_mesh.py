@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 
-from . import LabError, netns, peers, traffic
+from . import LabError, Skip, netns, peers, traffic
 from .peers import ROOT
 from .harness import add, test
 from .netns import Net
@@ -78,7 +78,8 @@ POLICY = """
     { "name": "web", "from": "any", "to": "nas.paris", "ports": 80 },
     { "name": "no-admin", "from": "berlin", "to": "nas.paris", "ports": 82, "action": "deny" },
     { "name": "admin", "from": "sites", "to": "nas.paris", "ports": "82-83" },
-    { "name": "self", "from": "sites", "to": "100.65.0.1", "ports": "90" }
+    { "name": "self", "from": "sites", "to": "100.65.0.1", "ports": "90" },
+    { "name": "spare", "from": "sites", "to": "198.18.1.21" }
 """
 
 
@@ -109,7 +110,7 @@ class Mesh:
         for name in ["hub", "paris", "berlin"] + ["hub2"] * (hubs == 2):
             with open(os.path.join(self.dir, "nodes", name + ".json")) as f:
                 self.files[name] = json.load(f)
-        for port in (80, 81, 82, 83):
+        for port in (80, 81, 82, 83, 84):
             t.server(traffic.Server, self.net.pnas, traffic.web(PAGE), port, "0.0.0.0")
 
     def edit(self, phone):
@@ -224,7 +225,7 @@ def hub_does_not_care(t):
         {"type": "field", "inboundTag": ["mesh"], "ip": places, "outboundTag": "to.paris"}]
     _, paris, _ = m.start()
     m.wait_up()
-    if not m.page(83) or m.page(81) or m.page(82):
+    if not m.page(83) or m.page(84) or m.page(82):
         raise LabError("the destination does not enforce the policy by itself")
     _blames(paris, "no-admin")
     _blames(paris, "default deny")
@@ -238,7 +239,7 @@ def site_does_not_care(t):
         {"type": "field", "inboundTag": ["mesh"], "outboundTag": "lan"}] + rules
     hub, _, _ = m.start()
     m.wait_up()
-    if not m.page(83) or m.page(81) or m.page(82):
+    if not m.page(83) or m.page(84) or m.page(82):
         raise LabError("the hub does not enforce the policy by itself")
     _blames(hub, "no-admin")
     _blames(hub, "default deny")
@@ -260,7 +261,7 @@ def source_is_kept(t):
         heads.append(buf.split(b"\r\n")[0].decode())
         c.sendall(b"seen")
     m.files["paris"]["routing"]["rules"][0]["port"] = "80-99"
-    srv = t.server(traffic.Server, m.net.pnas, serve, 84, "0.0.0.0")
+    srv = t.server(traffic.Server, m.net.pnas, serve, 85, "0.0.0.0")
     for r in m.files["hub"]["routing"]["rules"]:
         if r.get("port") == "80":
             r["port"] = "80-99"
@@ -268,7 +269,7 @@ def source_is_kept(t):
 
     def ask():
         try:
-            with m.desk().tcp("198.18.1.20", 84, 3) as s:
+            with m.desk().tcp("198.18.1.20", 85, 3) as s:
                 s.sendall(b"hello")
                 return traffic.recv_exact(s, 4) == b"seen"
         except (OSError, LabError):
@@ -350,6 +351,15 @@ def _routed(m):
         ns.forward()
 
 
+def _pings(ns, host):
+    ping = peers.tool("ping")
+    if not ping:
+        raise Skip("there is no ping")
+    with ns.inside():
+        return subprocess.run([ping, "-c", "2", "-W", "3", host], capture_output=True,
+                              timeout=20).returncode == 0
+
+
 @test("mesh/tun", limit=150)
 def tun(t):
     """A desk in Berlin opens pages in Paris by mapped and virtual addresses, with nothing
@@ -370,6 +380,18 @@ def tun(t):
         t.server(traffic.Server, m.net.paris, traffic.web(PAGE), 90, "0.0.0.0")
         if not m.page(90, "100.65.0.1", desk):
             raise LabError("no page of the site itself")
+    m.net.pnas.ip("address add 192.168.1.21/24 dev eth0")
+    with t.cell("udp"):
+        u = t.server(traffic.UdpServer, m.net.pnas, addr="192.168.1.21")
+        got, _peer = traffic.udp_ask(desk, "198.18.1.21", u.port)
+        if got != b"hello":
+            raise LabError(f"the answer is {got!r}")
+    with t.cell("ping"):
+        if not _pings(m.net.bpc, "198.18.1.21"):
+            raise LabError("no answer")
+    with t.cell("ping of nobody, and of who may not be"):
+        if _pings(m.net.bpc, "198.18.1.99") or _pings(m.net.bpc, "198.18.1.20"):
+            raise LabError("an answer that nobody gave")
     with t.cell("own LAN stays"):
         t.server(traffic.Server, m.net.bpc, traffic.web("here"), 8000, "0.0.0.0")
         if "here" not in traffic.http_get(site, NAS, 8000)[1]:
