@@ -155,6 +155,17 @@ void emit_names(struct emit *e, cJSON *root)
 	emit_one(e, dns, "servers", "localhost");
 }
 
+/* Nodes may trace through their hubs: who is in the mesh may see how it decides. */
+static void emit_control(struct emit *e, cJSON *root)
+{
+	const struct mesh_node *v = &e->m->nodes[e->node];
+	cJSON *control = emit_obj(e, root, "control");
+
+	emit_str(e, control, "name", v->name);
+	if (v->kind == MESH_HUB)
+		emit_bool(e, control, "remoteTrace", true);
+}
+
 void emit_head(struct emit *e, cJSON *root)
 {
 	const struct mesh_node *v = &e->m->nodes[e->node];
@@ -164,6 +175,8 @@ void emit_head(struct emit *e, cJSON *root)
 	/* Before, flows of VLESS reverse had no source, and rules about it matched nothing. */
 	if (v->software == MESH_XRAY)
 		emit_str(e, emit_obj(e, root, "version"), "min", "25.10.15");
+	if (v->software == MESH_GARENNE)
+		emit_control(e, root);
 }
 
 /* ---- local ways in ---- */

@@ -126,6 +126,12 @@ static void nested(struct emit *e, cJSON *settings, const struct mesh_hub *h, co
 	emit_str(e, user, "encryption", "none");
 }
 
+/* Phones run an app of other people. */
+static bool ours(const struct emit *e, int node)
+{
+	return e->m->nodes[node].software == MESH_GARENNE && e->m->nodes[node].kind != MESH_PHONE;
+}
+
 void emit_to_hub(struct emit *e, cJSON *outbounds, const char *tag, int hub,
 		 const struct uuid *uuid, const char *reverse)
 {
@@ -146,6 +152,9 @@ void emit_to_hub(struct emit *e, cJSON *outbounds, const char *tag, int hub,
 		emit_str(e, s, "encryption", "none");
 		if (!reverse && *e->m->flow)
 			emit_str(e, s, "flow", e->m->flow);
+		/* Known beforehand, so the first closed port looks closed as well. */
+		if (!reverse && ours(e, e->node) && ours(e, hub))
+			emit_bool(e, s, "garenne", true);
 		if (reverse)
 			emit_str(e, emit_obj(e, s, "reverse"), "tag", reverse);
 	}
