@@ -128,10 +128,11 @@ static int check_answer(struct tls13_client *c, const struct tlshello_server *s)
 	struct tlshello_client h;
 
 	if (s->version != TLS_VERSION_1_3)
-		return tls13_fail(
-			c, TLS_ALERT_PROTOCOL_VERSION,
-			"the server wants TLS 1.2 or older, which a browser's hello allows "
-			"and we do not: set \"fingerprint\" to \"unsafe\" for it");
+		return tls13_fail(c, TLS_ALERT_PROTOCOL_VERSION,
+				  "the server wants TLS 1.2 or older%s",
+				  c->ctx->reality ? ": it is none of ours"
+						  : ", which a browser's hello allows and we do "
+						    "not: set \"fingerprint\" to \"unsafe\" for it");
 	if (!hello_of(c, &h) || !span_eq(h.session_id, s->session_id) ||
 	    s->legacy_version != TLS_VERSION_1_2 || s->compression != 0)
 		return tls13_fail(c, TLS_ALERT_ILLEGAL_PARAMETER,

@@ -866,6 +866,19 @@ static void reality_forged(void **state)
 	expect(&s, "REALITY: not our server, and its ", 48);
 }
 
+/* What cannot be followed is no advice: "unsafe" is no fingerprint for REALITY. */
+static void reality_old_server(void **state)
+{
+	struct conf_reality_client conf = reality_conf("chrome");
+	struct scene s;
+
+	(void)state;
+	scene_start(&s, NULL, &conf);
+	s.m.server_hello[s.m.server_n - 1] = 3;
+	send_hello(&s);
+	expect(&s, "the server wants TLS 1.2 or older: it is none of ours", 70);
+}
+
 /* With mldsa65Verify the MAC alone does not do. */
 static void reality_mldsa(void **state)
 {
@@ -922,8 +935,8 @@ int main(void)
 		cmocka_unit_test(bad_hellos),	  cmocka_unit_test(bad_extensions),
 		cmocka_unit_test(record_rules),	  cmocka_unit_test(flipped_bits),
 		cmocka_unit_test(compressed),	  cmocka_unit_test(reality_known),
-		cmocka_unit_test(reality_forged), cmocka_unit_test(reality_mldsa),
-		cmocka_unit_test(reality_real),
+		cmocka_unit_test(reality_forged), cmocka_unit_test(reality_old_server),
+		cmocka_unit_test(reality_mldsa),  cmocka_unit_test(reality_real),
 	};
 
 	return cmocka_run_group_tests(tests, make_certs, free_certs);
