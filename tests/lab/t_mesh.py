@@ -87,7 +87,7 @@ class Mesh:
     """A mesh made by our own commands, and the programs that run its files."""
 
     def __init__(self, t, hub=GARENNE, paris=GARENNE, berlin=GARENNE, tun=False, hubs=1,
-                 security=("tls",), phone=False):
+                 security=("tls",), phone=False, leaves="phones"):
         t.need(GARENNE, hub, paris, berlin)
         self.t, self.net = t, t.net(Office)
         self.peer = {"hub": hub, "paris": paris, "berlin": berlin, "hub2": hub}
@@ -104,7 +104,7 @@ class Mesh:
                     peer.name, *more)
         if phone:
             garenne(self.dir, "mesh", "add", "phone", "alice")
-        self.edit(phone)
+        self.edit(leaves if phone or leaves != "phones" else None)
         garenne(self.dir, "mesh", "compile")
         self.files = {}
         for name in ["hub", "paris", "berlin"] + ["hub2"] * (hubs == 2):
@@ -113,7 +113,7 @@ class Mesh:
         for port in (80, 81, 82, 83, 84):
             t.server(traffic.Server, self.net.pnas, traffic.web(PAGE), port, "0.0.0.0")
 
-    def edit(self, phone):
+    def edit(self, leaves):
         path = os.path.join(self.dir, "mesh.json")
         with open(path) as f:
             text = f.read()
@@ -127,8 +127,9 @@ class Mesh:
                             '"forwards": [{ "name": "web", "port": 8080, "to": "nas.paris:81" }')
         text = text.replace('"expect": [', '"expect": ["berlin may reach nas.paris:83", '
                             '"berlin may not reach nas.paris:82"')
-        if phone:
-            text = text.replace('"exits": [', '"exits": [{ "from": "phones", "through": "paris" }')
+        if leaves:
+            text = text.replace('"exits": [',
+                                f'"exits": [{{ "from": "{leaves}", "through": "paris" }}')
         with open(path, "w") as f:
             f.write(text)
 
@@ -280,10 +281,28 @@ def source_is_kept(t):
     del srv
 
 
-# ---- phones ------------------------------------------------------------------
-
 INTERNET = "9.9.9.9"
 
+
+@test("mesh/tun-exit", limit=150)
+def tun_exit(t):
+    """Berlin leaves for the internet by the house in Paris: everything goes into the TUN but
+    the way to the hub."""
+    m = Mesh(t, tun=True, leaves="berlin")
+    m.net.hub2.ip(f"address add {INTERNET}/32 dev lo")
+    for nat in ("np", "nb"):
+        m.net[nat].ip(f"route add {INTERNET} via {HUB2}")
+    t.server(traffic.Server, m.net.hub2, traffic.serve_whoami, 7, INTERNET)
+    m.start()
+    site = traffic.Direct(m.net.berlin)
+    until(lambda: m.page(80, "198.18.1.20", site), 30, "a page of paris at berlin", 0.3)
+    with site.tcp(INTERNET, 7, 5) as s:
+        seen = s.recv(200).decode()
+    if "203.0.113.31" not in seen:
+        raise LabError(f"the internet saw {seen!r}, not the house in Paris")
+
+
+# ---- phones ------------------------------------------------------------------
 
 def phone(t, hub, paris, app):
     """What a phone's profile leads where: the mesh by address and by name, everything else
