@@ -464,6 +464,10 @@ static int start(struct app *a)
 {
 	struct loop *main_loop = a->core.workers[0].loop;
 
+	/* Before anybody can see that we run, and ask us to end. */
+	signal_watch_start(&a->on_term, main_loop, SIGTERM, on_term);
+	signal_watch_start(&a->on_int, main_loop, SIGINT, on_int);
+	signal_watch_start(&a->on_hup, main_loop, SIGHUP, on_hup);
 	for (size_t i = 0; i < a->n_inbounds; i++)
 		if (inbound_start(a->inbounds[i]) != 0)
 			return -ERR_SYS;
@@ -481,9 +485,6 @@ static int start(struct app *a)
 	start_control(a);
 	a->on_network.on_change = on_network;
 	a->netmon = netmon_new(main_loop, &a->on_network);
-	signal_watch_start(&a->on_term, main_loop, SIGTERM, on_term);
-	signal_watch_start(&a->on_int, main_loop, SIGINT, on_int);
-	signal_watch_start(&a->on_hup, main_loop, SIGHUP, on_hup);
 	for (unsigned i = 1; i < a->core.n_workers; i++) {
 		struct thread *t = &a->threads[a->n_threads];
 

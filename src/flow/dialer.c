@@ -14,6 +14,7 @@ enum {
 	/* Unsent bytes in the kernel: enough for a fast line, little enough that what is urgent
 	 * does not queue behind what is not. */
 	DIAL_UNSENT = 128 << 10,
+	BALANCED_MS = 4000, /* a SYN may be lost twice */
 };
 
 struct dialer {
@@ -165,6 +166,8 @@ static bool start_socket(struct dial *k, const struct flow *for_flow)
 		.opts = so,
 		.local = via_address(&k->d->conf->via, for_flow),
 		.strategy = so->strategy,
+		/* Where another server may be tried a silent one is not waited for as long. */
+		.timeout_ms = for_flow && for_flow->balancer ? BALANCED_MS : 0,
 	};
 
 	k->on_connect.on_connect = on_connect;

@@ -21,6 +21,7 @@
 enum {
 	HOPS_MAX = 8,	   /* ways through loopback, mux in mux: more is a loop */
 	MEMBERS_MAX = 256, /* outbounds that a balancer is shown */
+	DOWN_MS = 10000,   /* how long one whose server was not reached is passed over */
 };
 
 /* A flow whose rules wait for addresses. */
@@ -167,19 +168,30 @@ static int by_tag(const void *a, const void *b)
 	return strcmp(x->tag, y->tag);
 }
 
-static const char *balanced(const struct core *c, struct balancer *b)
+static bool was_tried(const struct flow *f, const struct outbound *o)
+{
+	for (unsigned i = 0; i < f->n_tried; i++)
+		if (f->tried[i] == o)
+			return true;
+	return false;
+}
+
+static const char *balanced(const struct flow *f)
 {
 	struct balance_member m[MEMBERS_MAX];
+	const struct core *c = f->core;
+	struct balancer *b = f->balancer;
+	uint64_t now = loop_now(f->loop);
 	size_t n = 0;
 
 	for (size_t i = 0; i < c->n_outbounds && n < MEMBERS_MAX; i++) {
 		struct outbound *o = c->outbounds[i];
 
-		if (!balancer_selects(b, o->tag))
+		if (!balancer_selects(b, o->tag) || was_tried(f, o))
 			continue;
 		m[n++] = (struct balance_member){
 			.tag = o->tag,
-			.dead = o->ops->alive && !o->ops->alive(o),
+			.dead = now < o->down_until_ms || (o->ops->alive && !o->ops->alive(o)),
 			.stats = o->stats,
 		};
 	}
@@ -215,14 +227,46 @@ static void picked(struct flow *f, const struct route_pick *p)
 	const char *tag = p->outbound_tag;
 
 	f->rule = p->verdict == ROUTE_RULE ? p->rule : NULL;
-	if (f->rule && p->balancer)
-		tag = balanced(f->core, p->balancer);
+	f->balancer = f->rule ? p->balancer : NULL;
+	if (f->balancer)
+		tag = balanced(f);
 	if (f->rule && tag) {
 		open_by_tag(f, tag);
 		return;
 	}
 	f->rule = NULL; /* a balancer that finds nobody is like no rule */
 	default_route(f);
+}
+
+void dispatch_reached(struct outbound *o)
+{
+	if (o->down_until_ms)
+		o->down_until_ms = 0;
+}
+
+void dispatch_elsewhere(struct flow *f, int err, const char *why)
+{
+	struct outbound *tried = f->out;
+	const char *tag = NULL;
+
+	if (err != -ERR_NOMEM)
+		tried->down_until_ms = loop_now(f->loop) + DOWN_MS;
+	if (f->balancer && f->n_tried < sizeof(f->tried) / sizeof(f->tried[0])) {
+		f->tried[f->n_tried++] = tried;
+		tag = balanced(f);
+	}
+	f->out = tag ? core_outbound(f->core, tag) : NULL;
+	if (!f->out || was_tried(f, f->out)) { /* a fallback may be one of them */
+		f->out = tried;
+		flow_failed(f, err, why);
+		return;
+	}
+	log_line(LOG_INFO, f->id, "dispatch", "[%s] does not reach its server (%s), [%s] is tried",
+		 tried->tag, why ? why : err_name(err), tag);
+	trace_say(f, "the balancer tries [%s]", tag);
+	f->opening = NULL;
+	f->state = FLOW_ROUTING;
+	open_flow(f);
 }
 
 /* What rules may ask of a flow beyond its plain attributes. */

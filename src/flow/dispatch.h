@@ -8,6 +8,13 @@
 
 #include "flow/flow.h"
 
+/**
+ * The server of f->out cannot be reached, and nothing of the flow has been sent: another member of
+ * the balancer that chose it is tried, else the flow fails. Takes @f, as flow_failed does.
+ */
+void dispatch_elsewhere(struct flow *f, int err, const char *why);
+/** The server of @o was reached. Any thread. */
+void dispatch_reached(struct outbound *o);
 /** Sniffing is over: f->early, f->protocol, f->target, f->seen_name are set. */
 void dispatch_route(struct flow *f);
 

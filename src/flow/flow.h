@@ -23,6 +23,7 @@
 #include "net/dgram.h"
 #include "net/stream.h"
 
+struct balancer;
 struct core;
 struct outbound;
 struct flow;
@@ -106,6 +107,9 @@ struct flow {
 	struct sniff_attrs *attrs; /* HTTP head for rules, or NULL */
 	struct outbound *out; /* set before flow_dispatch: forced, no rule is asked */
 	const struct conf_rule *rule; /* NULL: default */
+	struct balancer *balancer;    /* that chose @out; NULL: none did */
+	struct outbound *tried[2];    /* members that did not reach their server */
+	unsigned n_tried;
 	unsigned hops;
 
 	struct defer start;

@@ -43,6 +43,8 @@ struct outbound {
 	struct loop *home; /* NULL: any loop */
 	size_t number; /* in the core's table, 1 is the first; 0: in none */
 	struct observe_stats *stats; /* NULL: nobody probes it */
+	/* Its server could not be reached: until then balancers pass it over. Any thread. */
+	_Atomic uint64_t down_until_ms;
 	atomic_bool told_no_echo;    /* the log has said that pings do not pass here */
 };
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "flow/dispatch.h"
 #include "flow/trace.h"
 
 /* Longer answers than this are none: the largest is the head of an HTTP proxy. */
@@ -74,9 +75,10 @@ static void on_dialed(struct dial_user *u, struct stream *s, int err, const char
 	trace_say(c->f, "server %s: %s", addr_text(c->server, text, sizeof(text)),
 		  s ? "connected, handshake done" : why ? why : err_name(err));
 	if (!s) {
-		flow_failed(retire(c), err, why);
+		dispatch_elsewhere(retire(c), err, why);
 		return;
 	}
+	dispatch_reached(c->f->out);
 	if (!c->ops->decode) {
 		struct bufq none;
 

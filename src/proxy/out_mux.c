@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "flow/core.h"
+#include "flow/dispatch.h"
 #include "proto/muxcool.h"
 #include "proxy/mux.h"
 
@@ -178,7 +179,8 @@ static void fail_waiting(struct pool *p, int err, const char *why)
 	if (p->n_dialing)
 		return;
 	while (!list_empty(&p->waiting))
-		flow_failed(waiting_take(list_first(&p->waiting, struct waiting, node)), err, why);
+		dispatch_elsewhere(waiting_take(list_first(&p->waiting, struct waiting, node)), err,
+				   why);
 }
 
 static void on_taken(struct flow_taker *t, struct stream *out, int err, const char *why)
