@@ -203,6 +203,7 @@ static void target_parse(const struct jnode *obj, struct conf_reality_server *ou
 	struct jnode n;
 
 	out->target_unix = "";
+	out->own = &obj->ld->conf->own;
 	if (!jnode_get2(obj, "target", "dest", &n)) {
 		jnode_error(&n, "%s", fill);
 		return;

@@ -22,6 +22,8 @@ struct conf_fallback_rate {
 	uint64_t burst_bytes; /* never below bytes_per_s */
 };
 
+struct conf_sockopt;
+
 struct conf_reality_server {
 	struct conf_at at;
 	struct addr target;	  /* kind ADDR_NONE: target_unix */
@@ -36,6 +38,7 @@ struct conf_reality_server {
 	uint64_t max_diff_ms;		   /* 0: the client's clock is not looked at */
 	const uint8_t *mldsa_seed;	   /* 32 bytes, secret; NULL: no ML-DSA-65 */
 	struct conf_fallback_rate up, down; /* to the target, to the stranger */
+	const struct conf_sockopt *own;	    /* for connections to the target; NULL: the defaults */
 };
 
 /* What a client does with a server that shows a real certificate: it behaves like a browser. */

@@ -620,7 +620,7 @@ struct reality_accept *reality_accept_start(struct reality_server *rs, struct st
 					    struct reality_user *user)
 {
 	struct reality_accept *a = calloc(1, sizeof(*a));
-	struct connect_req req = {.to = rs->conf->target};
+	struct connect_req req = {.to = rs->conf->target, .opts = rs->conf->own};
 
 	if (!a) {
 		stream_close(client, -ERR_NOMEM);

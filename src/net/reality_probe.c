@@ -313,7 +313,7 @@ static void on_connect(struct connect_user *u, struct connect *c, const struct c
 static void slot_start(struct slot *s, size_t entry)
 {
 	struct reality_probes *p = s->owner;
-	struct connect_req req = {.to = p->conf->target};
+	struct connect_req req = {.to = p->conf->target, .opts = p->conf->own};
 
 	if (*p->conf->target_unix)
 		req.path = p->conf->target_unix;

@@ -97,6 +97,22 @@ static void own_sockets_are_marked(void **state)
 	conf_free(c);
 }
 
+static void the_target_of_reality_too(void **state)
+{
+	struct conf *c = load(
+		"{\"inbounds\":[{\"protocol\":\"vless\",\"port\":443,\"settings\":{\"decryption\":"
+		"\"none\",\"clients\":[]},\"streamSettings\":{\"security\":\"reality\","
+		"\"realitySettings\":{\"target\":\"example.com:443\",\"serverNames\":[\"example.com\"],"
+		"\"privateKey\":\"AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA\",\"shortIds\":[\"\"]}}},"
+		"{\"protocol\":\"tun\",\"settings\":{\"routes\":[\"default\"],\"mark\":77}}],"
+		"\"outbounds\":[{\"protocol\":\"freedom\"}]}");
+
+	(void)state;
+	assert_non_null(c->inbounds[0].stream.reality);
+	assert_int_equal(c->inbounds[0].stream.reality->own->mark, 77);
+	conf_free(c);
+}
+
 static void without_a_tun_nothing_is_marked(void **state)
 {
 	struct conf *c = load("{\"inbounds\":[{\"protocol\":\"socks\",\"port\":1080}],"
@@ -116,6 +132,7 @@ int main(void)
 		cmocka_unit_test(settings_are_read),
 		cmocka_unit_test(defaults_hold),
 		cmocka_unit_test(own_sockets_are_marked),
+		cmocka_unit_test(the_target_of_reality_too),
 		cmocka_unit_test(without_a_tun_nothing_is_marked),
 	};
 
