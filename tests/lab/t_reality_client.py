@@ -8,6 +8,7 @@ import shutil
 import ssl
 import struct
 import subprocess
+import tempfile
 import threading
 
 from . import LabError, Skip, configs, netns, peers, traffic
@@ -217,11 +218,13 @@ def nginx(t):
     if not path:
         raise Skip("nginx is not installed")
     net = t.net(netns.Solo)
+    own = tempfile.mkdtemp()     # nginx makes folders; a test's may hold files only
+    t.defer(shutil.rmtree, own)
     conf = t.write("nginx.conf", f"""
-daemon off; master_process off; pid {t.dir}/nginx.pid; error_log {t.dir}/nginx.err;
+daemon off; master_process off; pid {own}/nginx.pid; error_log {t.dir}/nginx.err;
 events {{}}
-http {{ access_log off; client_body_temp_path {t.dir}/b; proxy_temp_path {t.dir}/p;
-fastcgi_temp_path {t.dir}/f; uwsgi_temp_path {t.dir}/u; scgi_temp_path {t.dir}/s;
+http {{ access_log off; client_body_temp_path {own}/b; proxy_temp_path {own}/p;
+fastcgi_temp_path {own}/f; uwsgi_temp_path {own}/u; scgi_temp_path {own}/s;
 server {{ listen 127.0.0.1:8443 ssl; ssl_certificate {t.pki.cert};
 ssl_certificate_key {t.pki.key}; ssl_protocols TLSv1.3;
 location / {{ return 200 "page $ssl_cipher $ssl_curve\\n"; }} }}
