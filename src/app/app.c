@@ -294,10 +294,6 @@ static void destroy(struct app *a)
 		resolver_free(c->workers[i].resolver);
 		loop_free(c->workers[i].loop);
 	}
-	for (unsigned i = 0; i < c->n_workers; i++) {
-		history_free(c->workers[i].history);
-		free(c->workers[i].tallies);
-	}
 	ctlsock_free(a->ctlsock);
 	observatory_free(a->observatory);
 	router_free(c->router);

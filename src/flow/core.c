@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "flow/history.h"
 #include "route/domkey.h"
 #include "route/domset.h"
 #include "route/iprules.h"
@@ -112,6 +113,10 @@ void core_fini(struct core *c)
 	for (size_t i = 0; i < c->n_exclusions; i++) {
 		domset_free(c->exclusions[i].domains);
 		iprules_free(c->exclusions[i].ips);
+	}
+	for (unsigned i = 0; i < c->n_workers; i++) {
+		history_free(c->workers[i].history);
+		free(c->workers[i].tallies);
 	}
 	free(c->exclusions);
 	free(c->outbounds);

@@ -8,6 +8,7 @@
 #include "flow/dispatch.h"
 #include "proto/muxcool.h"
 #include "proxy/mux.h"
+#include "proxy/mux_await.h"
 
 enum {
 	PORT_QUIC = 443,
@@ -112,13 +113,15 @@ static struct mux_carrier *pick(struct pool *p)
 
 static void open_on(struct mux_carrier *c, struct flow *f)
 {
-	struct mux_request req = {.net = f->net, .target = f->target};
+	struct mux_request req = {.net = f->net, .target = f->target, .trace = f->traced};
 	bool no_echo = flow_is_echo(f) && !mux_peer_echoes(c->mux);
 	struct stream *s = f->net == CONF_TCP ? mux_open(c->mux, &req) : NULL;
 	struct dgram *d = f->net == CONF_UDP && !no_echo ? mux_open_dgram(c->mux, &req) : NULL;
 
 	if (no_echo)
 		flow_cannot_echo(f);
+	else if (s && f->hook && mux_peer_is_ours(c->mux))
+		mux_await_start(f, s);
 	else if (s)
 		flow_connected(f, s, true);
 	else if (d)

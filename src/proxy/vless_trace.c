@@ -3,19 +3,16 @@
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "flow/trace.h"
 #include "proxy/mux.h"
+#include "proxy/mux_await.h"
 
-enum { REST_MS = 1000 };
+enum { LOOK_MS = 1000 };
 
+/* The mux around the one session; it goes when that has ended. */
 struct traced {
-	struct flow *f; /* NULL: told */
 	struct mux *mux;
 	struct mux_user on_mux;
-	struct stream *session;
-	struct mux_verdict verdict;
-	struct flow_opening opening;
-	struct timer rest; /* the carrier goes when the session had time to end */
+	struct timer look;
 	struct orphan orphan;
 	struct loop *loop;
 	struct garbage garbage;
@@ -26,40 +23,9 @@ static void destroy(struct garbage *g)
 	free(container_of(g, struct traced, garbage));
 }
 
-static void on_verdict(struct mux_verdict *mv, int err)
-{
-	struct traced *k = container_of(mv, struct traced, verdict);
-	struct flow *f = k->f;
-
-	k->f = NULL;
-	f->opening = NULL;
-	timer_start(&k->rest, REST_MS);
-	if (err) {
-		stream_close(k->session, err);
-		flow_failed(f, err, "said by the server");
-	} else {
-		flow_connected(f, k->session, true);
-	}
-}
-
-static void on_line(struct mux_verdict *mv, struct span text)
-{
-	trace_pass(container_of(mv, struct traced, verdict)->f, text);
-}
-
-static void on_cancel(struct flow_opening *o)
-{
-	struct traced *k = container_of(o, struct traced, opening);
-
-	k->f = NULL;
-	timer_start(&k->rest, REST_MS);
-	mux_ask_verdict(k->session, NULL);
-	stream_close(k->session, -ERR_CLOSED);
-}
-
 static void retire(struct traced *k)
 {
-	timer_stop(&k->rest);
+	timer_stop(&k->look);
 	loop_disown(&k->orphan);
 	k->garbage.destroy = destroy;
 	loop_free_later(k->loop, &k->garbage);
@@ -67,24 +33,20 @@ static void retire(struct traced *k)
 
 static void on_end(struct mux_user *u, struct mux *m, int err, const char *why)
 {
-	struct traced *k = container_of(u, struct traced, on_mux);
-	struct flow *f = k->f;
-
 	(void)m;
-	k->f = NULL;
-	if (f) {
-		f->opening = NULL;
-		mux_ask_verdict(k->session, NULL);
-		stream_close(k->session, err);
-		flow_failed(f, err == -ERR_EOF ? -ERR_RESET : err, why);
-	}
-	retire(k);
+	(void)err;
+	(void)why;
+	retire(container_of(u, struct traced, on_mux));
 }
 
-static void on_rest(struct timer *t)
+static void on_look(struct timer *t)
 {
-	struct traced *k = container_of(t, struct traced, rest);
+	struct traced *k = container_of(t, struct traced, look);
 
+	if (mux_sessions(k->mux) > 0) {
+		timer_start(t, LOOK_MS);
+		return;
+	}
 	mux_close(k->mux, 0);
 	retire(k);
 }
@@ -97,7 +59,7 @@ static void on_loop_end(struct orphan *o)
 	retire(k);
 }
 
-static struct traced *carrier_new(struct flow *f, struct stream *s)
+static struct traced *carrier_new(struct loop *l, struct stream *s)
 {
 	struct mux_config mc = {.role = MUX_CLIENT, .ours = true};
 	struct traced *k = calloc(1, sizeof(*k));
@@ -107,34 +69,27 @@ static struct traced *carrier_new(struct flow *f, struct stream *s)
 		return NULL;
 	}
 	k->on_mux.on_end = on_end;
-	k->loop = f->loop;
-	timer_init(&k->rest, f->loop, on_rest);
 	k->mux = mux_new(s, NULL, &mc, &k->on_mux);
 	if (!k->mux) {
 		free(k);
 		return NULL;
 	}
+	k->loop = l;
+	timer_init(&k->look, l, on_look);
+	timer_start(&k->look, LOOK_MS);
 	k->orphan.end = on_loop_end;
-	loop_adopt(k->loop, &k->orphan);
+	loop_adopt(l, &k->orphan);
 	return k;
 }
 
 void vless_trace_start(struct flow *f, struct stream *s)
 {
 	struct mux_request req = {.net = CONF_TCP, .target = f->target, .trace = true};
-	struct traced *k = carrier_new(f, s);
+	struct traced *k = carrier_new(f->loop, s);
+	struct stream *session = k ? mux_open(k->mux, &req) : NULL;
 
-	if (k)
-		k->session = mux_open(k->mux, &req);
-	if (k && !k->session)
-		timer_start(&k->rest, REST_MS);
-	if (!k || !k->session) {
+	if (session)
+		mux_await_start(f, session);
+	else
 		flow_failed(f, -ERR_NOMEM, NULL);
-		return;
-	}
-	k->f = f;
-	k->opening.cancel = on_cancel;
-	f->opening = &k->opening;
-	k->verdict = (struct mux_verdict){on_verdict, on_line};
-	mux_ask_verdict(k->session, &k->verdict);
 }

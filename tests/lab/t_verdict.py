@@ -12,6 +12,7 @@ from .proc import until
 PORT, SOCKS = 8443, 1080
 REFUSED = "socks reply 5"
 CARRIERS = (configs.Vless("vless"), configs.Vless("vless-tls", tls=True),
+            configs.Vless("vless-tls-mux", tls=True, mux={"enabled": True, "concurrency": 8}),
             configs.Vless("vless-vision", tls=True, flow="xtls-rprx-vision"))
 
 
@@ -64,7 +65,7 @@ def direct(t, carrier):
     near(t, carrier, net)
     check(net, echo)
     code, out = trace(t, net, 1)
-    for want in (r"near: tcp:127\.0\.0\.1:1 -> \[hub\] \(vless\)", r"near: server .*connected",
+    for want in (r"near: tcp:127\.0\.0\.1:1 -> \[hub\] \((vless|mux)\)",
                  r"hub: tcp:127\.0\.0\.1:1 from inbound far -> \[direct\] \(freedom\)",
                  r"hub: .*connection refused"):
         if code != 1 or not re.search(want, out):
