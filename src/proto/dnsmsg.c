@@ -1,6 +1,7 @@
 #include "proto/dnsmsg.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <strings.h>
 
 #include "base/err.h"
@@ -197,12 +198,43 @@ static void write_record(struct wr *w, const struct ip *ip, const struct dnsmsg_
 	wr_bytes(w, ip->b, len);
 }
 
+/* An empty zone's, as RFC 6303 section 3 has it. */
+static bool write_soa(struct wr *w, size_t zone_at, uint32_t ttl)
+{
+	enum { SERIAL = 1, REFRESH = 3600, RETRY = 1200, EXPIRE = 604800, NOBODY = 16 };
+
+	wr_u16(w, 0xc000u | (unsigned)(DNSMSG_HEAD + zone_at));
+	wr_u16(w, DNSMSG_SOA);
+	wr_u16(w, DNSMSG_IN);
+	wr_u32(w, ttl);
+	wr_u16(w, 2 + NOBODY + 5 * 4);
+	wr_u16(w, 0xc000u | (unsigned)(DNSMSG_HEAD + zone_at));
+	write_name(w, "nobody.invalid");
+	wr_u32(w, SERIAL);
+	wr_u32(w, REFRESH);
+	wr_u32(w, RETRY);
+	wr_u32(w, EXPIRE);
+	wr_u32(w, ttl);
+	return !w->bad;
+}
+
+/* Where in @name its end @zone begins, which is also its place in the wire format. */
+static bool find_zone(const char *name, const char *zone, size_t *at)
+{
+	size_t n = strlen(name), z = strlen(zone);
+
+	if (z == 0 || z > n || strcasecmp(name + n - z, zone) != 0)
+		return false;
+	*at = n - z;
+	return n == z || name[n - z - 1] == '.';
+}
+
 int dnsmsg_answer_encode(struct wr *out, const struct dnsmsg_query *query,
 			 const struct dnsmsg_answer *in)
 {
-	enum { FLAGS_AT = 2, ANSWERS_AT = 6 };
+	enum { FLAGS_AT = 2, ANSWERS_AT = 6, AUTHORITIES_AT = 9 };
 	unsigned flags = FLAG_REPLY | FLAG_AUTHORITY | FLAG_CAN_RECURSE | (in->rcode & MASK_RCODE);
-	size_t start = out->n;
+	size_t start = out->n, zone_at;
 	unsigned answers = 0;
 	uint8_t *head;
 	int ret = write_question(out, query, flags);
@@ -225,6 +257,14 @@ int dnsmsg_answer_encode(struct wr *out, const struct dnsmsg_query *query,
 	}
 	head[ANSWERS_AT] = (uint8_t)(answers >> 8);
 	head[ANSWERS_AT + 1] = (uint8_t)answers;
+	if (answers == 0 && in->zone && find_zone(query->name, in->zone, &zone_at)) {
+		struct wr before = *out;
+
+		if (write_soa(out, zone_at, in->ttl))
+			head[AUTHORITIES_AT] = 1;
+		else
+			*out = before; /* it may be left out */
+	}
 	return 0;
 }
 
@@ -292,6 +332,25 @@ bool dnsmsg_arpa_decode(struct ip *out, const char *name)
 	if (p - name != 64 || strcasecmp(p, "ip6.arpa") != 0)
 		return false;
 	*out = ip_v6(b);
+	return true;
+}
+
+bool dnsmsg_arpa_zone(char out[DNSMSG_ARPA_TEXT], const struct prefix *p, unsigned i)
+{
+	unsigned bits = p->ip.family == 4 ? 8 : 4;
+	unsigned labels = p->len ? (p->len + bits - 1) / bits : 1, n = 0;
+	unsigned spare = labels * bits - p->len;
+
+	if (i >> spare)
+		return false;
+	for (unsigned k = labels; k-- > 0;) {
+		unsigned v = bits == 8 ? p->ip.b[k] : (p->ip.b[k / 2] >> (k % 2 ? 0 : 4)) & 15;
+
+		if (k == labels - 1)
+			v |= i;
+		n += (unsigned)snprintf(out + n, DNSMSG_ARPA_TEXT - n, bits == 8 ? "%u." : "%x.", v);
+	}
+	snprintf(out + n, DNSMSG_ARPA_TEXT - n, "%s", bits == 8 ? "in-addr.arpa" : "ip6.arpa");
 	return true;
 }
 

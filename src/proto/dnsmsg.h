@@ -24,11 +24,13 @@ enum {
 	DNSMSG_UDP_MAX = 512, /* of a datagram to somebody who did not ask for more */
 	DNSMSG_QUERY_MAX = DNSMSG_HEAD + DNSMSG_NAME_MAX + 2 + 4,
 	DNSMSG_IPS_MAX = 32, /* addresses that are kept of an answer */
+	DNSMSG_ARPA_TEXT = 80, /* the name of an address, with its final zero */
 };
 
 enum dnsmsg_type {
 	DNSMSG_A = 1,
 	DNSMSG_CNAME = 5,
+	DNSMSG_SOA = 6,
 	DNSMSG_PTR = 12,
 	DNSMSG_AAAA = 28,
 };
@@ -56,6 +58,9 @@ struct dnsmsg_answer {
 	uint32_t ttl;	      /* seconds, of every address */
 	const struct ip *ips; /* those of the other family than asked for are left out */
 	size_t n;
+	/* Not NULL: without an answer the end of the question's name that we speak for; says so by an
+	 * SOA record whose ttl is how long to remember that there is nothing (RFC 2308). */
+	const char *zone;
 };
 
 struct dnsmsg_reply {
@@ -89,6 +94,9 @@ int dnsmsg_ptr_encode(struct wr *out, const struct dnsmsg_query *query, const ch
 /** The address whose name is asked for by "4.3.2.1.in-addr.arpa" (RFC 1035) or 32 nibbles below
  * ip6.arpa (RFC 3596); false for anything else, and @out untouched. */
 bool dnsmsg_arpa_decode(struct ip *out, const char *name);
+/** The zones that hold the names of the addresses of @p: one, or as many as it takes to fill up to
+ * the next label. The one of number @i into @out; false when there are no more. */
+bool dnsmsg_arpa_zone(char out[DNSMSG_ARPA_TEXT], const struct prefix *p, unsigned i);
 
 /** Consumed: up to the end of the answers. -ERR_MALFORMED, or -ERR_UNSUPPORTED for another
  * operation or more than one question. The caller compares id, name and type with its query. */

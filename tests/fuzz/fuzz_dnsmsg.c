@@ -50,6 +50,14 @@ static void check_reply(struct span in)
 	    again.rcode != p.rcode || (fitting && again.ttl != p.ttl) ||
 	    strcmp(again.name, p.name) != 0)
 		abort();
+	a.n = 0; /* nothing, and the zone that says so */
+	a.zone = strchr(q.name, '.') ? strchr(q.name, '.') + 1 : q.name;
+	w = wr_of(b, sizeof(b));
+	if (dnsmsg_answer_encode(&w, &q, &a) != 0 || w.bad ||
+	    dnsmsg_reply_decode(&again, span_of(b, w.n)) <= 0 || again.n != 0)
+		abort();
+	a.n = p.n;
+	a.zone = NULL;
 	/* little room: never more than was given, and still a message */
 	w = wr_of(b, DNSMSG_QUERY_MAX + 20);
 	if (dnsmsg_answer_encode(&w, &q, &a) != 0 || w.bad ||

@@ -323,6 +323,67 @@ static void names_of_addresses(void **state)
 	arpa("", NULL);
 }
 
+static void zone(const char *prefix, unsigned i, const char *want)
+{
+	char text[DNSMSG_ARPA_TEXT] = "";
+	struct prefix p;
+
+	assert_int_equal(prefix_parse(&p, span_str(prefix)), 0);
+	assert_int_equal(dnsmsg_arpa_zone(text, &p, i), want != NULL);
+	assert_string_equal(text, want ? want : "");
+}
+
+static void zones_of_prefixes(void **state)
+{
+	(void)state;
+	zone("198.18.0.0/15", 0, "18.198.in-addr.arpa");
+	zone("198.18.0.0/15", 1, "19.198.in-addr.arpa");
+	zone("198.18.0.0/15", 2, NULL);
+	zone("100.64.0.0/10", 63, "127.100.in-addr.arpa");
+	zone("100.64.0.0/10", 64, NULL);
+	zone("10.1.2.0/24", 0, "2.1.10.in-addr.arpa");
+	zone("10.1.2.3/32", 0, "3.2.1.10.in-addr.arpa");
+	zone("10.1.2.3/32", 1, NULL);
+	zone("0.0.0.0/0", 255, "255.in-addr.arpa");
+	zone("fd12:3456:789a::/48", 0, "a.9.8.7.6.5.4.3.2.1.d.f.ip6.arpa");
+	zone("fd12:3456:789a::/48", 1, NULL);
+	zone("fd00::/7", 1, "d.f.ip6.arpa");
+	zone("fd12::9/128", 0,
+	     "9.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.2.1.d.f.ip6.arpa");
+}
+
+/* That there is nothing is said with the zone, so that it may be remembered (RFC 2308). */
+static void nothing_of_a_zone(void **state)
+{
+	static const char wire[] = "1234 8583 0001 0000 0001 0000 01 78 04 686f6d65 04 6d657368 00"
+				   "0001 0001 c00e 0006 0001 0000003c 0026 c00e"
+				   "06 6e6f626f6479 07 696e76616c6964 00"
+				   "00000001 00000e10 000004b0 00093a80 0000003c";
+	struct dnsmsg_query q = {0x1234, true, DNSMSG_A, DNSMSG_IN, "x.home.mesh"};
+	struct dnsmsg_answer a = {.rcode = DNSMSG_NXDOMAIN, .ttl = 60, .zone = "HOME.mesh"};
+	size_t head = DNSMSG_HEAD + 13 + 4;
+	struct dnsmsg_reply reply;
+	uint8_t b[256];
+	struct wr w = wr_of(b, sizeof(b));
+
+	(void)state;
+	assert_int_equal(dnsmsg_answer_encode(&w, &q, &a), 0);
+	assert_bytes(w, wire);
+	for (size_t n = head; n < w.n; n++) { /* no room for it: left out */
+		uint8_t small[256];
+		struct wr s = wr_of(small, n);
+
+		assert_int_equal(dnsmsg_answer_encode(&s, &q, &a), 0);
+		assert_int_equal(s.n, head);
+		assert_int_equal(small[9], 0);
+		assert_int_equal(dnsmsg_reply_decode(&reply, span_of(small, s.n)), head);
+	}
+	a.zone = "ome.mesh"; /* which is not where the name is */
+	w = wr_of(b, sizeof(b));
+	assert_int_equal(dnsmsg_answer_encode(&w, &q, &a), 0);
+	assert_int_equal(w.n, head);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -334,6 +395,8 @@ int main(void)
 		cmocka_unit_test(a_reply),
 		cmocka_unit_test(replies),
 		cmocka_unit_test(names_of_addresses),
+		cmocka_unit_test(zones_of_prefixes),
+		cmocka_unit_test(nothing_of_a_zone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
