@@ -178,7 +178,7 @@ static void check_host_values(const struct jnode *n, const struct conf_strs *val
 		jnode_error(n, "expected either IP addresses or exactly one host name");
 }
 
-static void hosts_parse(const struct jnode *obj, struct conf_dns *out)
+void conf_parse_hosts(const struct jnode *obj, const struct conf_dns_host **out, size_t *out_n)
 {
 	struct conf_dns_host *v;
 	struct jnode list, it;
@@ -200,8 +200,8 @@ static void hosts_parse(const struct jnode *obj, struct conf_dns *out)
 		h->values = jnode_string_list(&it);
 		check_host_values(&it, &h->values);
 	}
-	out->hosts = v;
-	out->n_hosts = n;
+	*out = v;
+	*out_n = n;
 }
 
 void section_dns(const struct jnode *n, struct conf_dns *out)
@@ -238,5 +238,5 @@ void section_dns(const struct jnode *n, struct conf_dns *out)
 	out->parallel = jnode_bool(n, "enableParallelQuery", false);
 	out->use_system_hosts = jnode_bool(n, "useSystemHosts", false);
 	servers_parse(n, out);
-	hosts_parse(n, out);
+	conf_parse_hosts(n, &out->hosts, &out->n_hosts);
 }

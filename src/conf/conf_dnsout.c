@@ -103,6 +103,38 @@ static void legacy_parse(const struct jnode *settings, struct conf_out_dns *out)
 	out->n_rules = n;
 }
 
+static void zones_parse(const struct jnode *settings, struct conf_out_dns *out)
+{
+	struct jnode list, it;
+	struct prefix p;
+	struct ip ip;
+
+	out->zones = jnode_strs(settings, "zones");
+	jnode_get(settings, "zones", &list);
+	jnode_each(it, &list)
+	{
+		const char *text = jnode_text(&it, "");
+
+		if (strchr(text, '/') ? prefix_parse(&p, span_str(text)) != 0 :
+					*text == 0 || *text == '.' || strchr(text, ':'))
+			jnode_error(&it, "found \"%.60s\", expected what names end in, like home.mesh, or "
+					 "a prefix for the names of its addresses", text);
+	}
+	conf_parse_hosts(settings, &out->hosts, &out->n_hosts);
+	for (size_t i = 0; i < out->n_hosts; i++) {
+		const struct conf_dns_host *h = &out->hosts[i];
+		bool good = !strchr(h->rule, ':') || strncmp(h->rule, "full:", 5) == 0;
+
+		for (size_t k = 0; k < h->values.n; k++)
+			good &= ip_parse(&ip, span_str(h->values.v[k])) == 0;
+		jnode_get(settings, "hosts", &list);
+		if (!good)
+			jnode_error(&list, "\"%.60s\": expected one whole name and its addresses", h->rule);
+	}
+	if (out->n_hosts && out->zones.n == 0)
+		jnode_error(&list, "expected \"zones\" beside it, which say what is answered by it");
+}
+
 void conf_parse_dnsout(const struct jnode *settings, struct conf_out_dns *out)
 {
 	static const struct key keys[] = {
@@ -116,6 +148,8 @@ void conf_parse_dnsout(const struct jnode *settings, struct conf_out_dns *out)
 		KNOWN("rules"),
 		KNOWN("nonIPQuery"),
 		KNOWN("blockTypes"),
+		KNOWN("zones"),
+		KNOWN("hosts"),
 		KEYS_END,
 	};
 	static const struct word networks[] = {
@@ -140,4 +174,5 @@ void conf_parse_dnsout(const struct jnode *settings, struct conf_out_dns *out)
 		legacy_parse(settings, out);
 	else
 		rules_parse(&rules, out);
+	zones_parse(settings, out);
 }

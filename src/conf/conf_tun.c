@@ -195,6 +195,24 @@ static void routes_parse(const struct jnode *settings, struct conf_in_tun *out)
 
 /* ---- names ---- */
 
+/* A prefix stands for the names of its addresses. */
+static void dns_domains_parse(const struct jnode *settings, struct conf_in_tun *out)
+{
+	struct jnode list, it;
+	struct prefix p;
+
+	out->dns_domains = jnode_strs(settings, "dnsDomains");
+	jnode_get(settings, "dnsDomains", &list);
+	jnode_each(it, &list)
+	{
+		const char *text = jnode_text(&it, "");
+
+		if (strchr(text, '/') && prefix_parse(&p, span_str(text)) != 0)
+			jnode_error(&it, "found \"%.60s\", expected a domain, or a prefix for the names "
+					 "of its addresses", text);
+	}
+}
+
 static void dns_parse(const struct jnode *settings, struct conf_in_tun *out)
 {
 	struct jnode list, it;
@@ -209,7 +227,7 @@ static void dns_parse(const struct jnode *settings, struct conf_in_tun *out)
 		return;
 	}
 	v = conf_arena_array(list.ld->arena, n, sizeof(*v));
-	out->dns_domains = jnode_strs(settings, "dnsDomains");
+	dns_domains_parse(settings, out);
 	if (!v)
 		return;
 	jnode_each(it, &list)

@@ -5,6 +5,7 @@
 #ifndef GARENNE_CONF_OUTBOUND_H
 #define GARENNE_CONF_OUTBOUND_H
 
+#include "conf/dns.h"
 #include "conf/inbound.h"
 #include "conf/stream.h"
 #include "conf/value.h"
@@ -159,6 +160,12 @@ struct conf_out_dns {
 	const struct conf_dns_rule *rules; /* nothing matches: A and AAAA hijacked, others empty */
 	size_t n_rules;
 	uint32_t level;
+	/* Names that are answered here before any rule is asked; ours. A zone is the end of names, or
+	 * a prefix: the names of its addresses. What is in a zone but not in @hosts does not exist, or
+	 * if there is a @rewrite host, is asked there. */
+	struct conf_strs zones;
+	const struct conf_dns_host *hosts; /* addresses only */
+	size_t n_hosts;
 };
 
 struct conf_out_loopback {

@@ -46,6 +46,8 @@ void conf_parse_tun_out(const struct jnode *settings, struct conf_out_tun *out);
 void conf_own_socket(struct conf_sockopt *so, const struct conf_sockopt *own);
 /** What every socket of ours needs beside the inbound @tun. */
 void conf_tun_own(const struct conf_in_tun *tun, struct conf_sockopt *own);
+/** Member "hosts" of @obj: names and their values, checked. */
+void conf_parse_hosts(const struct jnode *obj, const struct conf_dns_host **out, size_t *out_n);
 void conf_parse_dnsout(const struct jnode *settings, struct conf_out_dns *out);
 
 /** "address" and "port" of a server into @out; both must be there. @missing is Xray's message. */

@@ -107,18 +107,14 @@ static const char *name_of(const struct conf_dns *c, const struct ip *ip)
 	return NULL;
 }
 
-static void answer_ptr(struct dns_desk *d, const struct addr *party, const struct dnsmsg_query *q)
+/* @name NULL: the empty answer. */
+static void answer_ptr(struct dns_desk *d, const struct addr *party, const struct dnsmsg_query *q,
+		       const char *name)
 {
-	const struct core *core = d->conf->o->core;
+	struct buf *b = name ? buf_new(d->answer_max) : NULL;
 	struct dnsmsg_answer none = {0};
-	const char *name = NULL;
-	struct buf *b;
-	struct ip ip;
 	struct wr w;
 
-	if (dnsmsg_arpa_decode(&ip, q->name))
-		name = name_of(&core->conf->dns, &ip);
-	b = name ? buf_new(d->answer_max) : NULL;
 	if (!b) {
 		answer(d, party, q, &none);
 		return;
@@ -131,6 +127,16 @@ static void answer_ptr(struct dns_desk *d, const struct addr *party, const struc
 	}
 	b->len = (uint32_t)w.n;
 	d->user->on_answer(d->user, party, b);
+}
+
+static void answer_known_ptr(struct dns_desk *d, const struct addr *party,
+			     const struct dnsmsg_query *q)
+{
+	const struct core *core = d->conf->o->core;
+	struct ip ip;
+
+	answer_ptr(d, party, q,
+		   dnsmsg_arpa_decode(&ip, q->name) ? name_of(&core->conf->dns, &ip) : NULL);
 }
 
 /* ---- forwarding ---- */
@@ -314,29 +320,70 @@ static void forward_tcp(struct dns_desk *d, const struct addr *to, struct buf *m
 	}
 }
 
+/* Takes @msg. */
+static void forward(struct dns_desk *d, const struct addr *party, struct buf *msg)
+{
+	struct addr to = upstream(d, party);
+
+	remember(d, party, msg);
+	(d->tcp ? forward_tcp : forward_udp)(d, &to, msg);
+}
+
 /* ---- the desk ---- */
+
+/* True when the name is of a zone of ours: then @msg is taken. */
+static bool ask_zone(struct dns_desk *d, const struct addr *party, const struct dnsmsg_query *q,
+		     struct buf *msg)
+{
+	struct dnsmsg_answer a = {.ttl = DNS_ZONE_TTL_S};
+	struct dns_zone_answer found;
+
+	if (!d->conf->zone)
+		return false;
+	switch (dns_zone_find(d->conf->zone, q, &found)) {
+	case DNS_ZONE_FOREIGN:
+		return false;
+	case DNS_ZONE_NONE:
+		if (d->conf->conf->dns.rewrite.kind != ADDR_NONE) {
+			forward(d, party, msg);
+			return true;
+		}
+		a.rcode = DNSMSG_NXDOMAIN;
+		break;
+	case DNS_ZONE_HERE:
+		break;
+	}
+	buf_free(msg);
+	a.ips = found.ips;
+	a.n = found.n;
+	a.zone = found.zone;
+	if (found.host)
+		answer_ptr(d, party, q, found.host);
+	else
+		answer(d, party, q, &a);
+	return true;
+}
 
 void dns_desk_ask(struct dns_desk *d, const struct addr *party, struct buf *msg)
 {
 	struct dnsmsg_query q;
 	struct dnsmsg_answer a = {0};
 	struct dns_verdict v;
-	struct addr to;
 
 	if (dnsmsg_query_decode(&q, buf_span(msg)) < 0) {
 		buf_free(msg);
 		return;
 	}
+	if (ask_zone(d, party, &q, msg))
+		return;
 	v = dns_rules_judge(d->conf->rules, q.type, q.name);
 	if (v.action == CONF_DNS_DIRECT) {
-		remember(d, party, msg);
-		to = upstream(d, party);
-		(d->tcp ? forward_tcp : forward_udp)(d, &to, msg);
+		forward(d, party, msg);
 		return;
 	}
 	buf_free(msg);
 	if (v.action == CONF_DNS_HIJACK && q.type == DNSMSG_PTR) {
-		answer_ptr(d, party, &q);
+		answer_known_ptr(d, party, &q);
 	} else if (v.action == CONF_DNS_HIJACK) {
 		hijack(d, party, &q);
 	} else if (v.action == CONF_DNS_RETURN) {

@@ -16,6 +16,7 @@
 #include "net/dgram.h"
 #include "net/stream.h"
 #include "proxy/dns_rules.h"
+#include "proxy/dns_zone.h"
 
 enum {
 	DNS_DESK_OPEN = 32,
@@ -27,6 +28,7 @@ struct dns_desk_conf {
 	struct outbound *o;
 	const struct conf_outbound *conf;
 	const struct dns_rules *rules;
+	const struct dns_zone *zone; /* NULL: the rules decide about every name */
 	struct dialer *dialer;
 };
 

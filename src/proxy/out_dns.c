@@ -16,6 +16,7 @@ enum {
 struct out_dns {
 	struct outbound o;
 	struct dns_rules *rules;
+	struct dns_zone *zone; /* NULL: none */
 	struct dns_desk_conf desk;
 };
 
@@ -230,6 +231,7 @@ static void dns_free(struct outbound *ob)
 
 	dialer_free(o->desk.dialer);
 	dns_rules_free(o->rules);
+	dns_zone_free(o->zone);
 	free(o);
 }
 
@@ -256,8 +258,10 @@ struct outbound *out_dns_new(struct core *c, const struct conf_outbound *conf)
 	if (o && lists) {
 		o->o = (struct outbound){.ops = &dns_ops, .tag = conf->tag, .core = c};
 		o->rules = dns_rules_new(conf->dns.rules, conf->dns.n_rules, lists, &report);
-		o->desk = (struct dns_desk_conf){&o->o, conf, o->rules, NULL};
-		if (o->rules)
+		if (conf->dns.zones.n)
+			o->zone = dns_zone_new(&conf->dns, lists, &report);
+		o->desk = (struct dns_desk_conf){&o->o, conf, o->rules, o->zone, NULL};
+		if (o->rules && (o->zone || conf->dns.zones.n == 0))
 			o->desk.dialer = dialer_new(c, conf);
 	}
 	lists_free(lists);

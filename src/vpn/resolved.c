@@ -9,13 +9,14 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "proto/dnsmsg.h"
 
 extern char **environ;
 
 #define SOCKET_OF_RESOLVED "/run/systemd/resolve/io.systemd.Resolve"
 
 enum {
-	ARGS_MAX = 64,
+	ARGS_MAX = 160, /* a /10 of addresses takes 64 zones */
 	TEXT = 260, /* a domain with "~" in front */
 	WAIT_MS = 5000,
 	STEP_MS = 20,
@@ -76,6 +77,19 @@ static bool set_servers(const struct conf_in_tun *t)
 	return run(&a);
 }
 
+/* A prefix stands for the zones that hold the names of its addresses. */
+static void add_domain(struct args *a, const char *text)
+{
+	char zone[DNSMSG_ARPA_TEXT];
+	struct prefix p;
+
+	if (!strchr(text, '/') || prefix_parse(&p, span_str(text)) != 0)
+		add(a, "~", text);
+	else
+		for (unsigned i = 0; dnsmsg_arpa_zone(zone, &p, i); i++)
+			add(a, "~", zone);
+}
+
 /* "~" marks a domain that only decides who is asked; "~." is every name. */
 static bool set_domains(const struct conf_in_tun *t)
 {
@@ -85,7 +99,7 @@ static bool set_domains(const struct conf_in_tun *t)
 	add(&a, "", "domain");
 	add(&a, "", t->name);
 	for (size_t i = 0; i < t->dns_domains.n; i++)
-		add(&a, "~", t->dns_domains.v[i]);
+		add_domain(&a, t->dns_domains.v[i]);
 	if (t->dns_domains.n == 0)
 		add(&a, "~", ".");
 	return run(&a);

@@ -10,7 +10,7 @@ struct guest {
 	int fd; /* of the client; -1 for UDP */
 	struct dgram d;
 	struct addr from; /* of the last answer */
-	char got[64];
+	char got[512];
 	size_t got_n;
 };
 

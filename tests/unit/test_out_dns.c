@@ -172,6 +172,84 @@ static void test_names_of_addresses(void **state)
 	end(&w);
 }
 
+static const char *const zone_names[] = {"home.test", "198.18.0.0/15", "fd64::/48"};
+static const char *const zone_nas[] = {"198.18.1.20", "fd64::20"};
+static const char *const zone_nick[] = {"198.18.1.20"};
+static const struct conf_dns_host zone_hosts[] = {
+	{.rule = "nas.paris.home.test", .values = {zone_nas, 2}},
+	{.rule = "full:nick.home.test", .values = {zone_nick, 1}},
+};
+static const struct conf_dns_rule refuse[] = {{.action = CONF_DNS_RETURN, .rcode = 5}};
+static const struct conf_out_dns zone_conf = {
+	.rules = refuse, .n_rules = 1, .zones = {zone_names, 3}, .hosts = zone_hosts, .n_hosts = 2};
+
+static void test_zone(void **state)
+{
+	static const struct {
+		uint16_t type;
+		const char *name;
+		uint8_t rcode, answers, authorities;
+	} v[] = {
+		{DNSMSG_A, "NAS.paris.home.TEST", 0, 1, 0},
+		{DNSMSG_AAAA, "nas.paris.home.test", 0, 1, 0},
+		{DNSMSG_AAAA, "nick.home.test", 0, 0, 1},
+		{15, "nas.paris.home.test", 0, 0, 1},
+		{DNSMSG_A, "paris.home.test", 0, 0, 1}, /* there is a name below it */
+		{DNSMSG_A, "home.test", 0, 0, 1},
+		{DNSMSG_A, "aris.home.test", DNSMSG_NXDOMAIN, 0, 1},
+		{DNSMSG_A, "x.nas.paris.home.test", DNSMSG_NXDOMAIN, 0, 1},
+		{DNSMSG_PTR, "20.1.18.198.in-addr.arpa", 0, 1, 0},
+		{DNSMSG_A, "20.1.18.198.in-addr.arpa", 0, 0, 1},
+		{DNSMSG_PTR, "21.1.19.198.in-addr.arpa", DNSMSG_NXDOMAIN, 0, 1},
+		{DNSMSG_PTR, "20.1.20.198.in-addr.arpa", DNSMSG_REFUSED, 0, 0},
+		{DNSMSG_PTR, "0.2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.4.6.d.f.ip6.arpa",
+		 0, 1, 0},
+		{DNSMSG_A, "myhome.test", DNSMSG_REFUSED, 0, 0},
+		{DNSMSG_A, "four.test", DNSMSG_REFUSED, 0, 0},
+	};
+	struct world w;
+
+	(void)state;
+	begin(&w, &zone_conf, CONF_UDP);
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		assert_int_equal(ask(&w, (uint16_t)i, v[i].type, v[i].name).rcode, v[i].rcode);
+		assert_int_equal(w.g.got[7], v[i].answers);
+		assert_int_equal(w.g.got[9], v[i].authorities);
+	}
+	ask(&w, 99, DNSMSG_PTR, "20.1.18.198.in-addr.arpa"); /* of two names the first */
+	assert_memory_equal(w.g.got + w.g.got_n - 21, "\3nas\5paris\4home\4test", 21);
+	assert_int_equal(w.dns.queries, 0);
+	end(&w);
+}
+
+/* What the table does not know is asked where the address says; the rest stays refused. */
+static void test_zone_forwarded(void **state)
+{
+	static const char *const all[] = {"test"};
+	struct conf_out_dns conf = zone_conf;
+	struct fakedns up;
+	struct loop *l = loop_new(1);
+	struct world w;
+
+	(void)state;
+	assert_true(fakedns_start(&up, l, "127.0.0.1", 0)); /* for a port that is free */
+	conf.rewrite = addr_from_ipport(&up.at);
+	conf.zones = (struct conf_strs){all, 1};
+	fakedns_stop(&up);
+	loop_free(l);
+	begin(&w, &conf, CONF_UDP);
+	assert_true(fakedns_start(&up, w.r.l, "127.0.0.1", conf.rewrite.port));
+	assert_int_equal(ask(&w, 1, DNSMSG_A, "nas.paris.home.test").n, 1);
+	assert_int_equal(up.queries, 0);
+	assert_int_equal(ask(&w, 2, DNSMSG_A, "four.test").n, 1);
+	assert_int_equal(ask(&w, 3, DNSMSG_A, "none.test").rcode, DNSMSG_NXDOMAIN);
+	assert_int_equal(up.queries, 2);
+	assert_int_equal(ask(&w, 4, DNSMSG_A, "four.example").rcode, DNSMSG_REFUSED);
+	assert_int_equal(up.queries, 2);
+	fakedns_stop(&up);
+	end(&w);
+}
+
 static void test_forwarded(void **state)
 {
 	static const struct conf_dns_rule rules[] = {{.action = CONF_DNS_DIRECT}};
@@ -244,6 +322,8 @@ int main(void)
 		cmocka_unit_test(test_rules),
 		cmocka_unit_test(test_answered_by_the_resolver),
 		cmocka_unit_test(test_names_of_addresses),
+		cmocka_unit_test(test_zone),
+		cmocka_unit_test(test_zone_forwarded),
 		cmocka_unit_test(test_forwarded),
 		cmocka_unit_test(test_stream),
 	};
