@@ -67,6 +67,23 @@ static void check_real_lan(struct mesh_parser *p, const struct mesh_lan *lan)
 				   prefix_text(ranges[i], y, sizeof(y)));
 }
 
+static void check_name_server(struct mesh_parser *p, const struct mesh_node *n)
+{
+	char x[64];
+	struct ip ip;
+
+	if (!mesh_name_server(p->m, &ip))
+		return;
+	if (ip_eq(&n->ip4, &ip) || ip_eq(&n->ip6, &ip))
+		mesh_error(p, &n->at, "has the address %s, which answers questions for names",
+			   ip_text(&ip, x, sizeof(x)));
+	for (size_t i = 0; i < n->n_lans; i++)
+		if (prefix_has(&n->lans[i].seen, &ip))
+			mesh_error(p, &n->lans[i].at, "has the address %s in it, which answers "
+						      "questions for names",
+				   ip_text(&ip, x, sizeof(x)));
+}
+
 /* ---- nodes fit together ---- */
 
 static void check_v2ray(struct mesh_parser *p, const struct mesh_node *site)
@@ -98,6 +115,7 @@ static void check_nodes(struct mesh_parser *p)
 			if (k != i && (k > i || a->n_lans))
 				check_pair(p, a, &m->nodes[k]);
 		check_own_lans(p, a);
+		check_name_server(p, a);
 		for (size_t k = 0; k < a->n_lans; k++)
 			check_real_lan(p, &a->lans[k]);
 		if (a->software == MESH_V2RAY)

@@ -211,6 +211,7 @@ static void emit_tun(struct emit *e, cJSON *inbounds)
 	emit_prefixes(e, s, "routes", routes, n);
 	if (mesh_exit_of(e->m, e->node))
 		emit_text(e, cJSON_GetObjectItem(s, "routes"), "default");
+	emit_dns_tun(e, s);
 }
 
 void emit_local_inbounds(struct emit *e, cJSON *inbounds)

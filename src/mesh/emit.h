@@ -55,6 +55,19 @@ void emit_local_tags(struct emit *e, cJSON *rule);
 bool emit_has_local(const struct mesh_node *n);
 /** "dns" with the names of one node, or of the node itself for @all. */
 void emit_names(struct emit *e, cJSON *root);
+/* ---- names of the whole mesh, in answers to DNS questions ---- */
+
+/** True when the node's file has an outbound that answers. */
+bool emit_has_dns(const struct emit *e);
+/** "dns" and "dnsDomains" of its TUN. */
+void emit_dns_tun(struct emit *e, cJSON *settings);
+/** True when what the node does not know is asked at the hub: as flows of the tag EMIT_DNS_UP. */
+#define EMIT_DNS_UP "names.up"
+bool emit_dns_by_hub(const struct emit *e);
+void emit_dns_outbound(struct emit *e, cJSON *outbounds);
+/** The rules that lead there; before all that speak of the mesh's addresses. */
+void emit_dns_rules(struct emit *e, cJSON *rules);
+
 /** log, and for stock programs the versions that understand the file. */
 void emit_head(struct emit *e, cJSON *root);
 

@@ -305,12 +305,14 @@ void emit_hub(struct emit *e)
 	if (is_exit(e))
 		emit_exit(e, list, "exit");
 	probe_outbound(e, list);
+	emit_dns_outbound(e, list);
 	if (has_classic(e->m))
 		portals(e, root);
 	list = emit_list(e, emit_obj(e, root, "routing"), "rules");
 	if (has_classic(e->m))
 		portal_rules(e, list);
 	probe_rule(e, list);
+	emit_dns_rules(e, list);
 	forward_rules(e, list);
 	policy_rules(e, list);
 	denial_rules(e, list);

@@ -225,7 +225,13 @@ static void outgoing(struct emit *e, cJSON *rules)
 
 	if (!emit_has_local(&e->m->nodes[e->node]))
 		return;
+	emit_dns_rules(e, rules);
 	own_places(e, rules);
+	if (emit_dns_by_hub(e)) {
+		r = emit_rule(e, rules, "names of others", "");
+		to_hubs(e, r, MESH_NOBODY);
+		emit_one(e, r, "inboundTag", EMIT_DNS_UP);
+	}
 	r = emit_rule(e, rules, "into the mesh", "");
 	to_hubs(e, r, MESH_NOBODY);
 	emit_local_tags(e, r);
@@ -259,6 +265,7 @@ void emit_site(struct emit *e)
 	if (is_exit(e))
 		emit_exit(e, list, "exit");
 	hub_outbounds(e, list);
+	emit_dns_outbound(e, list);
 	if (classic(e))
 		bridges(e, root);
 	routing = emit_obj(e, root, "routing");

@@ -214,6 +214,19 @@ size_t mesh_routes(const struct mesh *m, struct prefix *out, size_t max)
 	return n;
 }
 
+bool mesh_name_server(const struct mesh *m, struct ip *out)
+{
+	const struct prefix *range = m->range4.ip.family ? &m->range4 : &m->range6;
+	unsigned bytes = range->ip.family == 4 ? 4 : 16;
+
+	if (range->ip.family == 0 || range->len > bytes * 8 - 8)
+		return false;
+	*out = range->ip;
+	for (unsigned i = range->len; i < bytes * 8 - 1; i++)
+		out->b[i / 8] |= (uint8_t)(0x80 >> i % 8);
+	return true;
+}
+
 /* Hubs, sites and phones get a 64th of the range each, or in IPv6 a /64. */
 struct prefix mesh_kind_range(const struct mesh *m, enum mesh_kind kind, int family)
 {

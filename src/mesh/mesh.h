@@ -191,6 +191,9 @@ bool mesh_inside(const struct mesh *m, const struct ip *ip);
 size_t mesh_places(const struct mesh *m, int node, struct prefix *out, size_t max);
 /** What every node routes into the mesh: the ranges, and LANs that are seen as they are. */
 size_t mesh_routes(const struct mesh *m, struct prefix *out, size_t max);
+/** The address of the mesh that answers questions for names: the last but one of the IPv4 range, or
+ * of the IPv6 range when there is no other. False: the ranges are too small for one. */
+bool mesh_name_server(const struct mesh *m, struct ip *out);
 /** The part of the range that new nodes of a kind get their addresses from; family 0: none. */
 struct prefix mesh_kind_range(const struct mesh *m, enum mesh_kind kind, int family);
 /** "hub", "site", "phone"; "garenne", ...; "reality", ... */

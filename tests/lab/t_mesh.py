@@ -417,6 +417,72 @@ def tun(t):
             raise LabError("192.168.1.20 is not berlin's own at berlin")
 
 
+# ---- names -------------------------------------------------------------------
+
+NAMES = "100.127.255.254"
+
+
+def dig(ns, *argv):
+    """The answer's code and its data, from the mesh's name server."""
+    with ns.inside():
+        p = subprocess.run(["dig", "@" + NAMES, "+time=2", "+tries=1", "+noall", "+comments",
+                            "+answer", "+authority", *argv], capture_output=True, text=True,
+                           timeout=20)
+    code = p.stdout.split("status: ")[1].split(",")[0] if "status: " in p.stdout else "SILENT"
+    rows = [line.split(None, 4) for line in p.stdout.splitlines()
+            if line and not line.startswith(";")]
+    return code, [r[4] for r in rows if r[3] != "SOA"], [r[0] for r in rows if r[3] == "SOA"]
+
+
+NAME_CELLS = (
+    # question, code, answer
+    (("paris.lab.mesh", "A"), "NOERROR", ["100.65.0.1"]),
+    (("NAS.Paris.lab.mesh", "A"), "NOERROR", ["198.18.1.20"]),
+    (("hub.lab.mesh", "A"), "NOERROR", ["100.64.0.1"]),
+    (("berlin.lab.mesh", "A"), "NOERROR", ["100.65.0.2"]),
+    (("+tcp", "nas.paris.lab.mesh", "A"), "NOERROR", ["198.18.1.20"]),
+    (("+tcp", "berlin.lab.mesh", "A"), "NOERROR", ["100.65.0.2"]),
+    (("-x", "198.18.1.20"), "NOERROR", ["nas.paris.lab.mesh."]),
+    (("-x", "100.65.0.1"), "NOERROR", ["paris.lab.mesh."]),
+    (("-x", "100.65.0.2"), "NOERROR", ["berlin.lab.mesh."]),
+)
+NAME_NOTHING = (
+    # question, code, zone
+    (("nas.paris.lab.mesh", "AAAA"), "NOERROR", ["lab.mesh."]),
+    (("nobody.lab.mesh", "A"), "NXDOMAIN", ["lab.mesh."]),
+    (("+tcp", "printer.berlin.lab.mesh", "A"), "NXDOMAIN", ["lab.mesh."]),
+    (("-x", "198.18.1.21"), "NXDOMAIN", ["18.198.in-addr.arpa."]),
+    (("-x", "100.65.7.7"), "NXDOMAIN", ["65.100.in-addr.arpa."]),
+    (("www.example.com", "A"), "REFUSED", []),
+    (("-x", "9.9.9.9"), "REFUSED", []),
+)
+
+
+def names(t, hub, hubs):
+    """Names of nodes and machines, both ways, for a desk and for the site itself."""
+    m = Mesh(t, hub, tun=True, hubs=hubs)
+    _routed(m)
+    m.start()
+    desk = traffic.Direct(m.net.bpc)
+    until(lambda: m.page(80, "198.18.1.20", desk), 30, "a page of paris at a desk in berlin", 0.3)
+    v6 = next(a for a in m.files["paris"]["inbounds"][0]["settings"]["addresses"] if ":" in a)
+    v6 = v6.split("/")[0]
+    good = NAME_CELLS + ((("paris.lab.mesh", "AAAA"), "NOERROR", [v6]),
+                         (("-x", v6), "NOERROR", ["paris.lab.mesh."]))
+    for where, ns in (("desk", m.net.bpc), ("site", m.net.berlin)):
+        for q, *want in [(q, code, data, []) for q, code, data in good] + \
+                [(q, code, [], zone) for q, code, zone in NAME_NOTHING]:
+            with t.cell(f"{where}: {' '.join(q)}"):
+                got = list(dig(ns, *q))
+                if got != want:
+                    raise LabError(f"{got}, expected {want}")
+
+
+for _hub, _hubs in ((GARENNE, 1), (GARENNE, 2), (XRAY, 1)):
+    add(f"mesh/names/{_hub.name}-hub{'s' * (_hubs - 1)}", names, _hub, _hubs, limit=150,
+        needs=(GARENNE, _hub))
+
+
 # ---- files -------------------------------------------------------------------
 
 @test("mesh/accepted")
