@@ -10,10 +10,10 @@ set -eu
 build="gcc make git pkg-config libc6-dev libev-dev libcjson-dev libssl-dev libc-ares-dev
 libqrencode-dev libpcre2-dev libnl-3-dev libbrotli-dev zlib1g-dev libzstd-dev libcmocka-dev xz-utils"
 # Hosts and networks made of namespaces.
-hosts="python3 iproute2 nftables util-linux curl openssl"
+hosts="python3 iproute2 iputils-ping nftables util-linux curl openssl"
 # clang and its runtime fuzz; the rest are programs to talk to, and Go modules need CAs.
 tests="clang libclang-rt-14-dev llvm-14 ca-certificates procps v2ray shadowsocks-libev
-nginx-light iperf3 bind9-dnsutils valgrind iputils-ping"
+nginx-light iperf3 bind9-dnsutils valgrind"
 services="v2ray shadowsocks-libev nginx"
 
 case ${1:-} in

@@ -2,7 +2,8 @@
  * A flow that is sent on its way to see what becomes of it: by the rules and
  * outbounds that everybody's flows take, with every step told.
  *
- *   asked   {"to": "10.0.0.1:22", "in": inbound's tag, "from": address}; all but "to" optional
+ *   asked   {"to": "10.0.0.1:22", "in": inbound's tag, "from": address}; all but "to" optional;
+ *           without "in" it comes by the TUN if there is one, with "" by no inbound
  *   result  {to, lines [...], ms, error ("" when the target answered)}
  */
 #ifndef GARENNE_APP_TRACER_H
