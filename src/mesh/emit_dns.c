@@ -85,10 +85,26 @@ static void to_hub(struct emit *e, cJSON *outbounds, cJSON *dns, cJSON *settings
 	emit_str(e, emit_obj(e, o, "settings"), "inboundTag", EMIT_DNS_UP);
 }
 
+/* Other names are not the mesh's business: the resolver's, as far as addresses are asked for. */
+static void other_names(struct emit *e, cJSON *settings)
+{
+	enum { NOT_IMPLEMENTED = 4, REFUSED = 5 };
+	cJSON *rules = emit_list(e, settings, "rules"), *r;
+	bool asked = e->m->resolver.family != 0;
+
+	if (asked) {
+		r = emit_item(e, rules);
+		emit_str(e, r, "action", "hijack");
+		emit_str(e, r, "qType", "1,28");
+	}
+	r = emit_item(e, rules);
+	emit_str(e, r, "action", "return");
+	emit_num(e, r, "rCode", asked ? NOT_IMPLEMENTED : REFUSED);
+}
+
 void emit_dns_outbound(struct emit *e, cJSON *outbounds)
 {
-	enum { REFUSED = 5 };
-	cJSON *o, *s, *hosts, *r;
+	cJSON *o, *s, *hosts;
 
 	if (!emit_has_dns(e))
 		return;
@@ -101,10 +117,7 @@ void emit_dns_outbound(struct emit *e, cJSON *outbounds)
 	for (size_t i = 0; i < e->m->n_nodes; i++)
 		if (!emit_dns_by_hub(e) || (int)i == e->node)
 			one_node(e, hosts, &e->m->nodes[i]);
-	/* Other names are not the mesh's business. */
-	r = emit_item(e, emit_list(e, s, "rules"));
-	emit_str(e, r, "action", "return");
-	emit_num(e, r, "rCode", REFUSED);
+	other_names(e, s);
 	if (emit_dns_by_hub(e))
 		to_hub(e, outbounds, o, s);
 }

@@ -44,6 +44,27 @@ static void domain_parse(struct mesh_parser *p, const struct jnode *root)
 		    p->m->domain);
 }
 
+/* Asked past the mesh, like everything that a node's program needs for itself. */
+static void resolver_parse(struct mesh_parser *p, const struct jnode *root)
+{
+	const struct mesh *m = p->m;
+	const struct prefix *ranges[] = {&m->range4, &m->mapped, &m->range6};
+	const char *text = jnode_str(root, "resolver", "");
+	struct ip *ip = &p->m->resolver;
+	struct jnode n;
+
+	if (*text == 0)
+		return;
+	jnode_get(root, "resolver", &n);
+	if (ip_parse(ip, span_str(text)) != 0 || ip_is_any(ip)) {
+		memset(ip, 0, sizeof(*ip));
+		jnode_error(&n, "found \"%.60s\", expected the address of a name server", text);
+	}
+	for (size_t i = 0; i < 3; i++)
+		if (ranges[i]->ip.family && ip->family && prefix_has(ranges[i], ip))
+			jnode_error(&n, "%.60s is in the mesh, expected a name server outside of it", text);
+}
+
 static void flow_parse(struct mesh_parser *p, const struct jnode *root)
 {
 	struct jnode n;
@@ -75,6 +96,7 @@ static void head_parse(struct mesh_parser *p, const struct jnode *root)
 	range_parse(root, "ipv4", "100.64.0.0/10", 4, &m->range4);
 	range_parse(root, "mapped", "198.18.0.0/15", 4, &m->mapped);
 	range_parse(root, "ipv6", "", 6, &m->range6);
+	resolver_parse(p, root);
 	p->security = (enum mesh_security)jnode_word(root, "security", words, MESH_REALITY);
 	if (m->range4.ip.family && m->mapped.ip.family && prefix_overlaps(&m->range4, &m->mapped)) {
 		jnode_get(root, "mapped", &n);
@@ -89,7 +111,8 @@ static void root_parse(struct mesh_parser *p, const struct jnode *root)
 		KNOWN("mesh"),	 KNOWN("domain"), KNOWN("security"), KNOWN("flow"),
 		KNOWN("ipv4"),	 KNOWN("ipv6"),	  KNOWN("mapped"),   KNOWN("hubs"),
 		KNOWN("sites"),	 KNOWN("phones"), KNOWN("groups"),   KNOWN("policy"),
-		KNOWN("exits"),	 KNOWN("forwards"), KNOWN("expect"), KEYS_END,
+		KNOWN("exits"),	 KNOWN("forwards"), KNOWN("expect"),
+		KNOWN("resolver"), KEYS_END,
 	};
 	struct conf_msgs *msgs = p->ld.msgs;
 

@@ -157,6 +157,7 @@ struct mesh {
 	const char *name;
 	const char *domain; /* names are NODE.DOMAIN and HOST.NODE.DOMAIN */
 	struct prefix range4, range6, mapped; /* range6: family 0 for a mesh without IPv6 */
+	struct ip resolver; /* asked for names that are not the mesh's; family 0: they are refused */
 	const char *flow;		      /* of VLESS, "" or xtls-rprx-vision */
 	struct mesh_node *nodes; /* hubs, then sites, then phones, in the order of the file */
 	size_t n_nodes, n_hubs;

@@ -458,6 +458,35 @@ NAME_NOTHING = (
 )
 
 
+@test("mesh/names/resolver")
+def resolver(t):
+    """Names that are not the mesh's, where it has a resolver; no hub is needed for them, nor for
+    the site's own names."""
+    m = Mesh(t, tun=True)
+    path = os.path.join(m.dir, "mesh.json")
+    with open(path) as f:
+        text = f.read()
+    with open(path, "w") as f:
+        f.write(text.replace('"mesh": "lab",', f'"mesh": "lab", "resolver": "{HUB2}",'))
+    garenne(m.dir, "mesh", "compile")
+    with open(os.path.join(m.dir, "nodes", "berlin.json")) as f:
+        m.files["berlin"] = json.load(f)
+    t.server(traffic.Dns, m.net.hub2, {"a.test": ["192.0.2.7"]}, HUB2, 53)
+    _routed(m)
+    m.start("berlin")
+    until(lambda: dig(m.net.bpc, "a.test") == ("NOERROR", ["192.0.2.7"], []), 15,
+          "an address of a.test")
+    for q, want in (("b.test", ("NXDOMAIN", [], [])),
+                    ("berlin.lab.mesh", ("NOERROR", ["100.65.0.2"], []))):
+        with t.cell(q):
+            got = dig(m.net.bpc, q)
+            if got != want:
+                raise LabError(f"{got}, expected {want}")
+    with t.cell("another type"):
+        if dig(m.net.bpc, "a.test", "MX")[0] != "NOTIMP":
+            raise LabError(f"{dig(m.net.bpc, 'a.test', 'MX')}")
+
+
 def names(t, hub, hubs):
     """Names of nodes and machines, both ways, for a desk and for the site itself."""
     m = Mesh(t, hub, tun=True, hubs=hubs)
