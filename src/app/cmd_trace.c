@@ -73,7 +73,7 @@ const struct command cmd_trace = {
 		 "Without a port 443 is taken.\n\n"
 		 "  --in TAG       as if it had come in there, for the rules; without, by the TUN if\n"
 		 "                 there is one\n"
-		 "  --from ADDRESS as if it had come from there\n"
+		 "  --from ADDRESS as if it had come from there; by the TUN, else, from its own address\n"
 		 "  --json         the whole answer, for programs\n"
 		 "  --socket PATH  ask this program (see \"garenne help status\")\n\n"
 		 "Exit status: 0 when the target answered, 1 when not.\n",

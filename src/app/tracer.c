@@ -88,6 +88,21 @@ static const char *in_tag(const struct core *c, const cJSON *asked)
 	return *in ? known_tag(c, in) : "";
 }
 
+/* The address that the kernel would give a program of this machine. */
+static void come_from_tun(struct flow *f, const struct core *c)
+{
+	const struct conf_inbound *tun = conf_tun_find(c->conf);
+
+	if (!tun || f->in_tag != tun->tag)
+		return;
+	for (size_t i = tun->tun.n_addrs; i-- > 0;) {
+		const struct ip *ip = &tun->tun.addrs[i].ip;
+
+		if (f->target.kind != ADDR_IP || f->target.ip.family == ip->family)
+			f->source.ip = *ip;
+	}
+}
+
 /* NULL or the fault. */
 static const char *fill(struct flow *f, struct core *c, const cJSON *asked)
 {
@@ -101,6 +116,9 @@ static const char *fill(struct flow *f, struct core *c, const cJSON *asked)
 		return "no inbound and no bridge has that tag";
 	if (*from && ip_parse(&f->source.ip, span_str(from)) != 0)
 		return "found no address to come from";
+	if (!*from)
+		come_from_tun(f, c);
+	f->local.ip = f->source.ip; /* bridges are told of a source as half of a pair */
 	return NULL;
 }
 

@@ -3,7 +3,8 @@
  * outbounds that everybody's flows take, with every step told.
  *
  *   asked   {"to": "10.0.0.1:22", "in": inbound's tag, "from": address}; all but "to" optional;
- *           without "in" it comes by the TUN if there is one, with "" by no inbound
+ *           without "in" it comes by the TUN if there is one, with "" by no inbound;
+ *           without "from", by the TUN, from the device's own address
  *   result  {to, lines [...], ms, error ("" when the target answered)}
  */
 #ifndef GARENNE_APP_TRACER_H
