@@ -11,6 +11,7 @@ static const struct command *const commands[] = {
 	&cmd_flows,
 	&cmd_why,
 	&cmd_trace,
+	&cmd_ping,
 	&cmd_convert,
 	&cmd_mesh_init,
 	&cmd_mesh_add,

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/pinger.h"
 #include "app/tracer.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -38,6 +39,7 @@ struct question {
 	struct intake_user on_intake;
 	struct intake intake;
 	struct tracer_user on_trace;
+	struct pinger_user on_ping;
 	bool talking, busy; /* busy: an answer is being prepared */
 	struct garbage garbage;
 };
@@ -142,12 +144,10 @@ static bool round_start(struct question *q, void (*visit)(struct survey *s, stru
 	return true;
 }
 
-/* ---- a trace ---- */
+/* ---- a trace, a ping ---- */
 
-static void on_traced(struct tracer_user *u, cJSON *result)
+static void answered(struct question *q, cJSON *result)
 {
-	struct question *q = container_of(u, struct question, on_trace);
-
 	q->busy = false;
 	if (q->talking)
 		say(q, result);
@@ -156,13 +156,36 @@ static void on_traced(struct tracer_user *u, cJSON *result)
 	cJSON_Delete(result);
 }
 
-static bool trace_start(struct question *q, const cJSON *req, const char **fault)
+static void on_traced(struct tracer_user *u, cJSON *result)
 {
+	answered(container_of(u, struct question, on_trace), result);
+}
+
+static void on_pinged(struct pinger_user *u, cJSON *result)
+{
+	answered(container_of(u, struct question, on_ping), result);
+}
+
+static const char *trace_start(struct question *q, const cJSON *req)
+{
+	const char *fault;
+
 	q->on_trace.on_traced = on_traced;
 	q->busy = true;
-	*fault = tracer_start(q->owner->view->core, req, &q->on_trace);
-	q->busy = *fault == NULL;
-	return true;
+	fault = tracer_start(q->owner->view->core, req, &q->on_trace);
+	q->busy = fault == NULL;
+	return fault;
+}
+
+static const char *ping_start(struct question *q, const cJSON *req)
+{
+	const char *fault;
+
+	q->on_ping.on_pinged = on_pinged;
+	q->busy = true;
+	fault = pinger_start(q->owner->view->core, req, &q->on_ping);
+	q->busy = fault == NULL;
+	return fault;
 }
 
 /* ---- questions ---- */
@@ -181,9 +204,11 @@ static void ask(struct question *q, const cJSON *req)
 	else if (what && strcmp(what, "why") == 0 && cJSON_IsNumber(id) && id->valuedouble >= 1)
 		ok = round_start(q, visit_flows, (uint64_t)id->valuedouble);
 	else if (what && strcmp(what, "trace") == 0)
-		ok = trace_start(q, req, &fault);
+		fault = trace_start(q, req);
+	else if (what && strcmp(what, "ping") == 0)
+		fault = ping_start(q, req);
 	else
-		fault = "found no known \"do\", expected status, flows, why with an id, or trace";
+		fault = "found no known \"do\", expected status, flows, why with an id, trace or ping";
 	if (!ok)
 		fault = "out of memory";
 	if (fault)

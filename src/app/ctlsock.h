@@ -6,6 +6,7 @@
  *   {"do": "flows"}
  *   {"do": "why", "id": 17}
  *   {"do": "trace", ...}         see tracer.h
+ *   {"do": "ping", ...}          see pinger.h
  *
  * Only the user that runs the program, and root, may connect: the socket's
  * permissions say so, and the kernel's word about the peer is checked as well.

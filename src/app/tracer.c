@@ -76,9 +76,7 @@ static const char *known_tag(const struct core *c, const char *tag)
 	return NULL;
 }
 
-/* What a program of this machine would come by, unless the question says another: with a TUN
- * that is the TUN, else none is as good as any other. NULL: there is no such. */
-static const char *in_tag(const struct core *c, const cJSON *asked)
+const char *tracer_in_tag(const struct core *c, const cJSON *asked)
 {
 	const struct conf_inbound *tun = conf_tun_find(c->conf);
 	const char *in = text_of(asked, "in");
@@ -111,7 +109,7 @@ static const char *fill(struct flow *f, struct core *c, const cJSON *asked)
 	if (addr_parse(&f->target, span_str(to)) != 0 &&
 	    addr_set_host(&f->target, span_str(to), PORT_UNSAID) != 0)
 		return "found no target, expected ADDRESS:PORT or a name";
-	f->in_tag = in_tag(c, asked);
+	f->in_tag = tracer_in_tag(c, asked);
 	if (!f->in_tag)
 		return "no inbound and no bridge has that tag";
 	if (*from && ip_parse(&f->source.ip, span_str(from)) != 0)

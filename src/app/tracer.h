@@ -19,6 +19,9 @@ struct tracer_user {
 	void (*on_traced)(struct tracer_user *u, cJSON *result);
 };
 
+/** The tag that @asked wants to come in by; unless it says one, what a program of this machine would
+ * come by: with a TUN that is the TUN, else none is as good as any other. NULL: there is no such. */
+const char *tracer_in_tag(const struct core *c, const cJSON *asked);
 /** On the first worker. NULL, or what is wrong with @asked (then nothing comes). */
 const char *tracer_start(struct core *c, const cJSON *asked, struct tracer_user *u);
 

@@ -124,3 +124,20 @@ def trace(t):
     code, out = ask(s, "trace", "--in", "incoming", "--socket", sock, "127.0.0.1:1")
     if code != 1 or not re.search(r"home: .*connection refused", out):
         raise LabError(f"trace of a closed port: {code}, {out}")
+
+
+@test("control/ping")
+def ping(t):
+    """Through portal and bridge: the far host really answers, and a dead one does not."""
+    s = stage(t)
+    sock = os.path.join(t.dir, "hub.sock")
+    s.page()
+    code, out = ask(s, "ping", "-c", "2", "--in", "incoming", "--socket", sock, "127.0.0.1")
+    if code != 0 or "127.0.0.1: 2 sent, 2 answered" not in out:
+        raise LabError(f"ping: {code}, {out}")
+    code, out = ask(s, "ping", "-c", "1", "--in", "incoming", "--socket", sock, "198.51.100.9")
+    if code != 1 or "0 answered" not in out:
+        raise LabError(f"ping of a host without a way to it: {code}, {out}")
+    code, out = ask(s, "ping", "-c", "11", "--socket", sock, "127.0.0.1")
+    if code != 1 or "from 1 to 10" not in out:
+        raise LabError(f"ping with a bad count: {code}, {out}")
