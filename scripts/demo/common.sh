@@ -35,8 +35,11 @@ say() {
 	printf '\n%s\n' "$*"
 }
 
-# The host's own /run/garenne: its programs see their own control sockets only.
-inside='mount --bind "$0" /run/garenne && exec "$@"'
+# The host's own /run/garenne: its programs see their own control sockets only. And its
+# own resolv.conf, if there is one in that folder.
+inside='mount --bind "$0" /run/garenne || exit
+[ ! -e "$0/resolv.conf" ] || mount --bind "$0/resolv.conf" /etc/resolv.conf || exit
+exec "$@"'
 
 # on HOST COMMAND...
 on() {

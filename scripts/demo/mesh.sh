@@ -40,7 +40,7 @@ house berlin desk 203.0.113.32
 start nas web python3 scripts/demo/page.py 0.0.0.0 80 "the NAS in Paris"
 start nas shell python3 scripts/demo/shell.py 22 "nas.paris"
 
-say "1. One file for all, made by five commands; each node gets its part."
+say "1. One file for all, made by a few commands; each node gets its part."
 mkdir "$work/mesh"
 mesh() {
 	printf '  $ garenne mesh %s\n' "$*"
@@ -52,6 +52,8 @@ mesh() {
 mesh init home -address 203.0.113.10 -security tls
 mesh add site paris -lan 192.168.1.0/24
 mesh add site berlin -lan 192.168.1.0/24
+echo '  $ editor mesh.json     # at paris: "hosts": { "nas": "192.168.1.20" }'
+sed -i 's|"as": "198.18.1.0/24" }\]|&, "hosts": { "nas": "192.168.1.20" }|' "$work/mesh/mesh.json"
 mesh compile
 for h in hub paris berlin; do
 	start $h $h "$garenne" run -c "$work/mesh/nodes/$h.json"
@@ -59,15 +61,22 @@ for h in hub paris berlin; do
 done
 (cd "$work/mesh" && "$garenne" mesh show) | sed 's/^/  /'
 
+# What systemd-resolved is told, where there is one, and Berlin's router tells its LAN.
+for h in desk berlin; do
+	echo "nameserver 100.127.255.254" >"$work/run.$h/resolv.conf"
+done
 nas=198.18.1.20
+name=nas.paris.home.mesh
 say "2. From a machine in Berlin to one in Paris. Both are 192.168.1.20 at home."
 fails on hub curl -s -m 1 http://203.0.113.31/ >"$work/try"
 try 150 on desk curl -sS -f -m 3 http://$nas/
 try 50 on desk ping -c 1 -W 1 $nas
+try 50 on desk curl -sS -f -m 3 http://$name/
 show desk curl -sS http://$nas/
-show desk ping -c 3 -i 0.2 -q $nas
-told desk "ssh $nas      (a little shell of ours instead, each line answered as it comes)" \
-	python3 scripts/demo/login.py $nas 'ip -br -4 address show eth0' 'echo $((6 * 7))'
+show desk curl -sS http://$name/
+show desk ping -c 3 -i 0.2 -q $name
+told desk "ssh $name      (a little shell of ours instead, each line answered as it comes)" \
+	python3 scripts/demo/login.py $name 'ip -br -4 address show eth0' 'echo $((6 * 7))'
 
 say "3. What is not there looks as if one stood beside it: a closed port refuses, a dead host is silent."
 fails told desk ": </dev/tcp/$nas/81" bash -c ": </dev/tcp/$nas/81"
@@ -77,5 +86,5 @@ say "4. What the hub knows."
 show hub garenne status
 
 say "5. Why does it work, or not? Site, hub and far site each say what they decided."
-show berlin garenne trace $nas:80
+show berlin garenne trace $name:80
 fails show berlin garenne trace $nas:81
