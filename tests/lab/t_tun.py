@@ -171,6 +171,36 @@ def dns(t):
     expect("192.0.2.7" in out, f"dig says {out!r}")
 
 
+@test("tun/resolved")
+def resolved(t):
+    """What systemd-resolved is told, by a tool that only writes it down."""
+    t.need(GARENNE)
+    said = os.path.join(t.dir, "said")
+    os.chmod(t.write("resolvectl", f'#!/bin/sh\necho "$@" >> {said}\n'), 0o755)
+    conf = t.write("resolved.json", {
+        "inbounds": [{"protocol": "tun", "settings": {
+            "name": "tun9", "addresses": ["100.65.0.2/32"], "routes": ["100.64.0.0/10"],
+            "dns": ["100.127.255.254"],
+            "dnsDomains": ["lab.mesh", "198.18.0.0/15", "fd12:3456:789a::/48"]}}],
+        "outbounds": [{"protocol": "blackhole"}]})
+    script = ('mount -t tmpfs none /run && mkdir -p /run/systemd/resolve && '
+              ': > /run/systemd/resolve/io.systemd.Resolve && exec "$@"')
+    t.spawn(t.net(netns.Gateway).gateway,
+            ["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh",
+             *GARENNE.run_argv(conf)], "resolved", {"PATH": t.dir + ":" + os.environ["PATH"]})
+
+    def lines():
+        try:
+            with open(said) as f:
+                return f.read().splitlines()
+        except FileNotFoundError:
+            return []
+    until(lambda: len(lines()) == 2, 15, "two calls of resolvectl")
+    expect(lines() == ["dns tun9 100.127.255.254",
+                       "domain tun9 ~lab.mesh ~18.198.in-addr.arpa ~19.198.in-addr.arpa "
+                       "~a.9.8.7.6.5.4.3.2.1.d.f.ip6.arpa"], f"resolvectl was told {lines()}")
+
+
 @test("tun/ping")
 def ping(t):
     """A host that is there answers, one that is not does not, and a router on the way that
