@@ -106,7 +106,8 @@ static inline long rig_end(struct rig *r)
 	for (size_t i = 0; i < r->core.n_outbounds; i++)
 		r->core.outbounds[i]->ops->free(r->core.outbounds[i]);
 	free(r->core.outbounds);
-	free(r->core.workers[0].tallies);
+	for (size_t i = 0; i < CORE_LOOPS_MAX; i++)
+		free(r->core.workers[i].tallies);
 	resolver_free(r->core.workers[0].resolver);
 	loop_free(r->l);
 	splice_thread_exit();
