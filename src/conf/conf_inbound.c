@@ -261,33 +261,12 @@ static const struct word protocols[] = {
 
 static bool protocol_parse(const struct jnode *inbound, struct conf_inbound *out)
 {
-	static const char *const foreign[] = {"vmess", "trojan", "wireguard", "hysteria"};
-	struct jnode n;
-	char list[160];
-	int value;
+	int value = conf_parse_protocol(inbound, "inbound", protocols, &out->proto_name);
 
-	jnode_get(inbound, "protocol", &n);
-	out->proto_name = jnode_text(&n, "");
-	value = word_find(protocols, out->proto_name);
-	if (value >= 0) {
-		out->proto = (enum conf_in_proto)value;
-		return true;
-	}
-	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
-		if (strcasecmp(out->proto_name, foreign[i]) != 0)
-			continue;
-		jnode_error(&n, "inbound protocol \"%s\" is not supported", foreign[i]);
+	if (value < 0)
 		return false;
-	}
-	word_list(protocols, list, sizeof(list));
-	if (*out->proto_name == 0)
-		jnode_error(&n, "found nothing, expected one of: %s", list);
-	else
-		jnode_error(&n,
-			    "failed to load inbound detour config for protocol %.40s > unknown "
-			    "config id: %.40s, expected one of: %s",
-			    out->proto_name, out->proto_name, list);
-	return false;
+	out->proto = (enum conf_in_proto)value;
+	return true;
 }
 
 static void settings_parse(const struct jnode *inbound, struct conf_inbound *out)

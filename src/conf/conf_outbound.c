@@ -284,33 +284,12 @@ static const struct word protocols[] = {
 
 static bool protocol_parse(const struct jnode *outbound, struct conf_outbound *out)
 {
-	static const char *const foreign[] = {"vmess", "trojan", "wireguard", "hysteria"};
-	struct jnode n;
-	char list[160];
-	int value;
+	int value = conf_parse_protocol(outbound, "outbound", protocols, &out->proto_name);
 
-	jnode_get(outbound, "protocol", &n);
-	out->proto_name = jnode_text(&n, "");
-	value = word_find(protocols, out->proto_name);
-	if (value >= 0) {
-		out->proto = (enum conf_out_proto)value;
-		return true;
-	}
-	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
-		if (strcasecmp(out->proto_name, foreign[i]) != 0)
-			continue;
-		jnode_error(&n, "outbound protocol \"%s\" is not supported", foreign[i]);
+	if (value < 0)
 		return false;
-	}
-	word_list(protocols, list, sizeof(list));
-	if (*out->proto_name == 0)
-		jnode_error(&n, "found nothing, expected one of: %s", list);
-	else
-		jnode_error(&n,
-			    "failed to load outbound detour config for protocol %.40s > unknown "
-			    "config id: %.40s, expected one of: %s",
-			    out->proto_name, out->proto_name, list);
-	return false;
+	out->proto = (enum conf_out_proto)value;
+	return true;
 }
 
 static void settings_parse(const struct jnode *outbound, struct conf_outbound *out)

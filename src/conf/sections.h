@@ -23,6 +23,10 @@ void section_control(const struct jnode *n, struct conf_control *out);
 void conf_parse_inbound(const struct jnode *n, struct conf_inbound *out);
 void conf_parse_outbound(const struct jnode *n, struct conf_outbound *out);
 
+/** "protocol" of @obj: a value of @words, or -1 with an error. @side: "inbound" or "outbound", for
+ * messages. *@name is what the file says. */
+int conf_parse_protocol(const struct jnode *obj, const char *side, const struct word *words,
+			const char **name);
 /** "streamSettings" of @obj; @server tells which side it is for. */
 void conf_parse_stream(const struct jnode *obj, bool server, struct conf_stream *out);
 /** "tlsSettings" of @obj, which may lack them. Gives memory of the arena, NULL without memory. */
