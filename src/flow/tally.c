@@ -26,10 +26,12 @@ void tally_add(const struct flow *f, int err, const char *why)
 		return;
 	t->up += f->up;
 	t->down += f->down;
-	if (err == 0 || f->state == FLOW_RELAYING) {
+	if (f->state == FLOW_RELAYING) {
 		t->served++;
 		return;
 	}
+	if (err == 0) /* a carrier came or was dialled: nobody was served yet */
+		return;
 	t->failed++;
 	t->failed_ms = loop_now(f->loop);
 	t->err = err;
