@@ -217,7 +217,8 @@ static void attempt_ended(struct attempt *a, int sys)
 		return;
 	}
 	drop_attempt(a);
-	note_fail(c, &a->to, -(int)err_from_errno(sys), &f);
+	/* A router on the way forbids it (ICMPv6, code 1): to whoever waits, no way there. */
+	note_fail(c, &a->to, sys == EACCES ? -ERR_UNREACH : -(int)err_from_errno(sys), &f);
 	next_attempt(c);
 }
 
