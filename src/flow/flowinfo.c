@@ -27,16 +27,16 @@ static void add_rule(cJSON *o, const struct conf_rule *r)
 
 /* What both kinds have. */
 static cJSON *begin(uint64_t id, const char *state, unsigned net, const struct ipport *from,
-		    const char *to, const char *user)
+		    const struct addr *to, const char *user)
 {
 	cJSON *o = cJSON_CreateObject();
-	char text[64];
+	char text[ADDR_TEXT_MAX];
 
 	cJSON_AddNumberToObject(o, "id", (double)id);
 	cJSON_AddStringToObject(o, "state", state);
 	cJSON_AddStringToObject(o, "net", net == CONF_TCP ? "tcp" : "udp");
 	cJSON_AddStringToObject(o, "from", ipport_text(from, text, sizeof(text)));
-	cJSON_AddStringToObject(o, "to", to);
+	cJSON_AddStringToObject(o, "to", addr_text(to, text, sizeof(text)));
 	add_text(o, "user", user);
 	return o;
 }
@@ -58,9 +58,7 @@ static void add_figures(cJSON *o, uint64_t up, uint64_t down, uint64_t ms)
 cJSON *flowinfo_live(const struct flow *f)
 {
 	bool tcp = f->net == CONF_TCP && f->state == FLOW_RELAYING;
-	char to[ADDR_TEXT_MAX];
-	cJSON *o = begin(f->id, state_text[f->state], f->net, &f->source,
-			 addr_text(&f->target, to, sizeof(to)), f->user);
+	cJSON *o = begin(f->id, state_text[f->state], f->net, &f->source, &f->target, f->user);
 
 	add_way(o, f->in_tag, f->out ? f->out->tag : "", f->rule);
 	add_text(o, "seen", f->seen_name);
@@ -72,7 +70,7 @@ cJSON *flowinfo_live(const struct flow *f)
 
 cJSON *flowinfo_ended(const struct history_entry *e, uint64_t now_ms)
 {
-	cJSON *o = begin(e->id, "ended", e->net, &e->source, e->target, e->user);
+	cJSON *o = begin(e->id, "ended", e->net, &e->source, &e->target, e->user);
 
 	add_way(o, e->in_tag, e->out_tag, e->rule);
 	add_figures(o, e->up, e->down, e->lasted_ms);

@@ -18,7 +18,6 @@ void history_free(struct history *h)
 void history_add(struct history *h, const struct flow *f, int err, bool in_side, const char *why)
 {
 	struct history_entry *e;
-	char target[ADDR_TEXT_MAX];
 	uint64_t now = loop_now(f->loop);
 
 	if (!h)
@@ -38,9 +37,8 @@ void history_add(struct history *h, const struct flow *f, int err, bool in_side,
 		.out_tag = f->out ? f->out->tag : "",
 		.user = f->user,
 		.rule = f->rule,
+		.target = f->target,
 	};
-	snprintf(e->target, sizeof(e->target), "%.*s", (int)sizeof(e->target) - 1,
-		 addr_text(&f->target, target, sizeof(target)));
 	snprintf(e->why, sizeof(e->why), "%.*s", (int)sizeof(e->why) - 1, why ? why : "");
 }
 

@@ -8,9 +8,9 @@
 
 #include "flow/flow.h"
 
-enum { HISTORY_MAX = 256, HISTORY_TARGET = 96, HISTORY_WHY = 96 };
+enum { HISTORY_MAX = 256, HISTORY_WHY = 96 };
 
-/* Tags and rules live as long as the core; texts are cut to fit. */
+/* Tags and rules live as long as the core; the reason is cut to fit. */
 struct history_entry {
 	uint64_t id, ended_ms, lasted_ms, up, down;
 	uint8_t net;
@@ -19,7 +19,7 @@ struct history_entry {
 	struct ipport source;
 	const char *in_tag, *out_tag, *user;
 	const struct conf_rule *rule; /* NULL: default */
-	char target[HISTORY_TARGET];
+	struct addr target;
 	char why[HISTORY_WHY];
 };
 

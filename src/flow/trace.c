@@ -7,18 +7,13 @@
 #include "conf/routing.h"
 #include "flow/core.h"
 
-static bool wanted(const struct flow *f)
-{
-	return f->traced && f->hook && f->hook->line;
-}
-
 void trace_say(struct flow *f, const char *fmt, ...)
 {
 	char text[TRACE_LINE + 1];
 	int n;
 	va_list ap;
 
-	if (!wanted(f))
+	if (!trace_on(f))
 		return;
 	n = snprintf(text, sizeof(text), "%s: ", f->core->node);
 	va_start(ap, fmt);
@@ -32,7 +27,7 @@ void trace_pass(struct flow *f, struct span foreign)
 	char text[TRACE_LINE + 1];
 	size_t n = foreign.n < TRACE_LINE ? foreign.n : TRACE_LINE;
 
-	if (!wanted(f))
+	if (!trace_on(f))
 		return;
 	for (size_t i = 0; i < n; i++) /* a terminal obeys control characters */
 		text[i] = foreign.p[i] < 0x20 || foreign.p[i] == 0x7f ? '?' : (char)foreign.p[i];
@@ -46,7 +41,7 @@ void trace_route(struct flow *f)
 	char to[ADDR_TEXT_MAX], rule[128] = "no rule matches: the default outbound";
 	const char *file;
 
-	if (!wanted(f))
+	if (!trace_on(f))
 		return;
 	if (r) {
 		file = strrchr(r->at.file, '/');

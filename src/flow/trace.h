@@ -10,6 +10,12 @@
 
 enum { TRACE_LINE = 240 };
 
+/** Is anybody told? Ask before preparing words. */
+static inline bool trace_on(const struct flow *f)
+{
+	return f->traced && f->hook && f->hook->line;
+}
+
 /** One step, in words; this node's name goes in front. Cut to TRACE_LINE. */
 void trace_say(struct flow *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /** A step that another node told: foreign bytes, so what is not printable is replaced. */

@@ -61,10 +61,18 @@ static void on_failed(struct intake_user *u, struct intake *k, int err)
 	flow_failed(retire(c), err == -ERR_EOF ? -ERR_RESET : err, text);
 }
 
+static void trace_dial(const struct client *c, bool ok, int err, const char *why)
+{
+	char text[ADDR_TEXT_MAX];
+
+	if (trace_on(c->f))
+		trace_say(c->f, "server %s: %s", addr_text(c->server, text, sizeof(text)),
+			  ok ? "connected, handshake done" : why ? why : err_name(err));
+}
+
 static void on_dialed(struct dial_user *u, struct stream *s, int err, const char *why)
 {
 	struct client *c = container_of(u, struct client, on_dialed);
-	char text[ADDR_TEXT_MAX];
 	struct core *core = c->f->core;
 	struct intake_terms terms = {
 		.limit = ANSWER_LIMIT,
@@ -72,8 +80,7 @@ static void on_dialed(struct dial_user *u, struct stream *s, int err, const char
 	};
 
 	c->dial = NULL;
-	trace_say(c->f, "server %s: %s", addr_text(c->server, text, sizeof(text)),
-		  s ? "connected, handshake done" : why ? why : err_name(err));
+	trace_dial(c, s != NULL, err, why);
 	if (!s) {
 		dispatch_elsewhere(retire(c), err, why);
 		return;

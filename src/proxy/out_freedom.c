@@ -159,6 +159,8 @@ static void trace_result(struct flow *f, const struct connect_result *res)
 {
 	char remote[64], local[64];
 
+	if (!trace_on(f))
+		return;
 	if (res->stream)
 		trace_say(f, "connected to %s in %llu ms; it sees %s",
 			  ipport_text(&res->remote, remote, sizeof(remote)),
