@@ -59,7 +59,8 @@ struct mux_config {
 };
 
 struct mux_user {
-	/* Server: a session was opened. Exactly one of @s, @d is set; takes it. */
+	/* Server only (a client refuses what its peer opens): a session was opened. Exactly one of
+	 * @s, @d is set; takes it. */
 	void (*on_session)(struct mux_user *u, struct mux *m, const struct mux_request *req,
 			   struct stream *s, struct dgram *d);
 	/* The carrier is gone; its sessions have been told. The mux frees itself afterwards. */

@@ -141,16 +141,6 @@ static void serve_waiting(struct pool *p)
 	}
 }
 
-static void on_session(struct mux_user *u, struct mux *m, const struct mux_request *req,
-		       struct stream *s, struct dgram *d)
-{
-	(void)u;
-	(void)m;
-	(void)req;
-	stream_close(s, -ERR_UNSUPPORTED);
-	dgram_close(d, -ERR_UNSUPPORTED);
-}
-
 static void on_mux_end(struct mux_user *u, struct mux *m, int err, const char *why)
 {
 	struct mux_carrier *c = container_of(u, struct mux_carrier, on_mux);
@@ -194,7 +184,7 @@ static void on_taken(struct flow_taker *t, struct stream *out, int err, const ch
 
 	p->n_dialing--;
 	if (out) {
-		c->on_mux = (struct mux_user){on_session, on_mux_end};
+		c->on_mux = (struct mux_user){.on_end = on_mux_end};
 		c->mux = mux_new(out, NULL, &mc, &c->on_mux);
 	}
 	if (!c->mux) {

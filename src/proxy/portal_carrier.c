@@ -55,17 +55,6 @@ static void on_mux_end(struct mux_user *u, struct mux *m, int err, const char *w
 	portal_visitor_move_all(&stranded);
 }
 
-/* Bridges never open sessions. */
-static void on_session(struct mux_user *u, struct mux *m, const struct mux_request *req,
-		       struct stream *s, struct dgram *d)
-{
-	(void)u;
-	(void)m;
-	(void)req;
-	stream_close(s, -ERR_UNSUPPORTED);
-	dgram_close(d, -ERR_UNSUPPORTED);
-}
-
 static void on_control_name(struct control_user *u, enum reversectl_name name)
 {
 	container_of(u, struct portal_carrier, on_control)->p->name = name;
@@ -118,7 +107,7 @@ void portal_carrier_start(struct portal *p, struct stream *s, struct bufq *early
 	list_init(&c->pending);
 	c->since_ms = loop_now(p->o.home);
 	snprintf(c->from, sizeof(c->from), "%s%s%.50s", from, *user ? " user " : "", user);
-	c->on_mux = (struct mux_user){on_session, on_mux_end};
+	c->on_mux = (struct mux_user){.on_end = on_mux_end};
 	c->mux = mux_new(s, early, &mc, &c->on_mux);
 	if (!c->mux) {
 		free(c);
