@@ -7,6 +7,7 @@ Each family has its own pair: visitors and carrier over IPv4 reach the LAN host'
 address, and the same for IPv6.
 """
 import contextlib
+import os
 import time
 
 from . import LabError, configs, netns, traffic
@@ -169,6 +170,9 @@ def cells_that_cannot_exist(t):
 
 # ---- idle tunnels -----------------------------------------------------------
 
+# GARENNE_LAB_IDLE=7200 adds the same tunnels left alone for two hours.
+IDLE_SECONDS = [40, 190] + [int(s) for s in os.environ.get("GARENNE_LAB_IDLE", "").split()]
+
 def idle(t, dialect, portal, bridge, seconds):
     """A tunnel that nobody uses stays up: no carrier is opened again, and the first
     flow afterwards works at once."""
@@ -199,7 +203,7 @@ def _plan_idle():
                                                                        for p in stock]
         for portal, bridge in pairs:
             name = f"{dialect}/{portal.name}-portal+{bridge.name}-bridge"
-            for seconds in (40, 190):
+            for seconds in IDLE_SECONDS:
                 add(f"idle/{seconds}s/{name}", idle, dialect, portal, bridge, seconds,
                     needs=(portal, bridge), full=seconds > 60, limit=seconds + 60, idle=True)
     for p in STOCK:
