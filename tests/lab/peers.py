@@ -16,6 +16,7 @@ class Peer:
         self.name, self.title, self.can, self.ours = name, title, frozenset(can), ours
         self.path = None
         self.why_not = None
+        self.software = name.split("-")[0]  # as a mesh file calls it
 
     def can_all(self, *words):
         return all(w in self.can for w in words)

@@ -27,27 +27,36 @@ FILTERED = 7
 
 
 class Mesh:
-    """Addresses are at[role][4 or 6]: as the mesh knows them. Hosts ask by mapped prefixes."""
+    """Addresses are at[role][4 or 6]: as the mesh knows them. Hosts ask by mapped prefixes.
+    @stock: {node: the program in our place there}."""
 
-    def __init__(self, t):
-        t.need(GARENNE)
+    def __init__(self, t, stock=None):
+        self.peer = dict.fromkeys(NODES, GARENNE) | (stock or {})
+        t.need(*self.peer.values())
         self.t, self.net = t, t.net(Office)
         self.dir = tempfile.mkdtemp()
         t.defer(shutil.rmtree, self.dir)
-        garenne(self.dir, "mesh", "init", "lab", "-address", HUB + ":443", "-security", "tls")
+        software = {n: ("-software", p.software) for n, p in self.peer.items()}
+        garenne(self.dir, "mesh", "init", "lab", "-address", HUB + ":443", "-security", "tls",
+                *software["hub"])
         for site in ("paris", "berlin"):
             garenne(self.dir, "mesh", "add", "site", site, "-lan", "192.168.1.0/24", "-lan",
-                    "fd77::/64")
+                    "fd77::/64", *software[site])
         self.at = self.edit()
-        garenne(self.dir, "mesh", "compile")
+        self.said = garenne(self.dir, "mesh", "compile")
         self.cable()
-        for name in NODES:
-            with open(os.path.join(self.dir, "nodes", name + ".json")) as f:
+        self.procs = {name: self.start(name) for name in NODES}
+        self.targets = {r: Targets(t, self.ns(r)) for r in self.at}
+
+    def start(self, name):
+        """Stock programs get their file as it was written."""
+        conf = os.path.join(self.dir, "nodes", name + ".json")
+        if self.peer[name].ours:
+            with open(conf) as f:
                 conf = json.load(f)
             expect(conf["control"]["name"] == name, "the file does not name its node")
             conf["control"]["socket"] = self.socket(name)
-            t.program(GARENNE, self.net[self.role(name)], conf, name, wait=name == "hub")
-        self.targets = {r: Targets(t, self.ns(r)) for r in self.at}
+        return self.t.program(self.peer[name], self.ns(name), conf, name, wait=name == "hub")
 
     @staticmethod
     def role(name):
@@ -67,7 +76,8 @@ class Mesh:
         hub, paris, berlin = re.findall(r'"ip": "([^"]+)", "ip6": "([^"]+)"', text)
         mapped = re.findall(r'"as": "([^"]+)/\d+"', text)
         self.range6 = re.search(r'"ipv6": "([^"]+)"', text).group(1)
-        text = text.replace('"security": "tls"', '"tun": true, "security": "tls"', 1)
+        if self.peer["hub"].ours:
+            text = text.replace('"security": "tls"', '"tun": true, "security": "tls"', 1)
         text = text.replace('"from": "any", "to": "sites"', '"from": "any", "to": "any"')
         with open(path, "w") as f:
             f.write(text)
