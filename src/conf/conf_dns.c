@@ -182,12 +182,12 @@ void conf_parse_hosts(const struct jnode *obj, const struct conf_dns_host **out,
 {
 	struct conf_dns_host *v;
 	struct jnode list, it;
-	size_t n = 0, i = 0;
+	size_t n, i = 0;
 
 	jnode_get(obj, "hosts", &list);
 	if (!jnode_map(&list))
 		return;
-	jnode_each(it, &list) n++;
+	n = jnode_members(&list);
 	v = conf_arena_array(list.ld->arena, n, sizeof(*v));
 	if (!v)
 		return;

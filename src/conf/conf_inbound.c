@@ -34,12 +34,12 @@ static void port_map_parse(const struct jnode *settings, struct conf_in_tunnel *
 {
 	struct conf_port_map *v;
 	struct jnode map, it;
-	size_t n = 0, used = 0;
+	size_t n, used = 0;
 
 	jnode_get(settings, "portMap", &map);
 	if (!jnode_map(&map))
 		return;
-	jnode_each(it, &map) n++;
+	n = jnode_members(&map);
 	v = conf_arena_array(map.ld->arena, n, sizeof(*v));
 	if (!v)
 		return;

@@ -52,12 +52,12 @@ static void proxy_headers(const struct jnode *settings, struct conf_out_proxy *o
 {
 	struct conf_header *v;
 	struct jnode map, it;
-	size_t n = 0, i = 0;
+	size_t n, i = 0;
 
 	jnode_get(settings, "headers", &map);
 	if (!jnode_map(&map))
 		return;
-	jnode_each(it, &map) n++;
+	n = jnode_members(&map);
 	v = conf_arena_array(map.ld->arena, n, sizeof(*v));
 	if (!v)
 		return;

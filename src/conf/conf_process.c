@@ -176,12 +176,12 @@ static void policy_levels(const struct jnode *obj, struct conf_policies *out)
 {
 	struct conf_policy *v;
 	struct jnode list, it;
-	size_t n = 0, i = 0;
+	size_t n, i = 0;
 
 	jnode_get(obj, "levels", &list);
 	if (!jnode_map(&list))
 		return;
-	jnode_each(it, &list) n++;
+	n = jnode_members(&list);
 	v = conf_arena_array(list.ld->arena, n, sizeof(*v));
 	if (!v)
 		return;

@@ -38,12 +38,12 @@ static void rule_attrs(const struct jnode *rule, struct conf_rule *out)
 {
 	struct jnode list, it;
 	struct conf_attr *v;
-	size_t n = 0, i = 0;
+	size_t n, i = 0;
 
 	jnode_get(rule, "attrs", &list);
 	if (!jnode_map(&list))
 		return;
-	jnode_each(it, &list) n++;
+	n = jnode_members(&list);
 	v = conf_arena_array(list.ld->arena, n, sizeof(*v));
 	if (!v)
 		return;

@@ -399,6 +399,16 @@ size_t jnode_count(const struct jnode *list)
 	return n;
 }
 
+size_t jnode_members(const struct jnode *map)
+{
+	struct jnode it;
+	size_t n = 0;
+
+	if (map->v && cJSON_IsObject(map->v))
+		jnode_each(it, map) n++;
+	return n;
+}
+
 /* ---- scalars ---- */
 
 const char *jnode_text(const struct jnode *n, const char *def)

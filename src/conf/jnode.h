@@ -95,6 +95,8 @@ bool jnode_first(const struct jnode *list, struct jnode *out);
 bool jnode_next(struct jnode *it);
 /** Number of elements; an absent node has none, another type than a list is an error. */
 size_t jnode_count(const struct jnode *list);
+/** Number of members of an object, as jnode_each sees them; anything else has none. */
+size_t jnode_members(const struct jnode *map);
 
 #define jnode_each(it, list)                                                                       \
 	for (bool more_##it = jnode_first(list, &(it)); more_##it; more_##it = jnode_next(&(it)))

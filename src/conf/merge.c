@@ -161,12 +161,12 @@ static void merge_env(const struct jnode *root)
 	struct conf *c = root->ld->conf;
 	struct conf_env *v;
 	struct jnode map, it;
-	size_t n = 0, used = 0;
+	size_t n, used = 0;
 
 	jnode_get(root, "env", &map);
 	if (!jnode_map(&map))
 		return;
-	jnode_each(it, &map) n++;
+	n = jnode_members(&map);
 	v = conf_arena_array(map.ld->arena, c->n_env + n, sizeof(*v));
 	if (!v)
 		return;

@@ -158,12 +158,12 @@ static void hosts_parse(const struct jnode *node, struct mesh_node *out)
 {
 	struct mesh_host *v;
 	struct jnode map, it;
-	size_t n = 0, i = 0;
+	size_t n, i = 0;
 
 	jnode_get(node, "hosts", &map);
 	if (!jnode_map(&map))
 		return;
-	jnode_each(it, &map) n++;
+	n = jnode_members(&map);
 	v = conf_arena_array(map.ld->arena, n, sizeof(*v));
 	if (!v)
 		return;
@@ -346,12 +346,12 @@ static void kind_parse(struct mesh_parser *p, const struct jnode *map, enum mesh
 void mesh_parse_nodes(struct mesh_parser *p, const struct jnode *root)
 {
 	static const char *const names[] = {"hubs", "sites", "phones"};
-	struct jnode map[MESH_KINDS], it;
+	struct jnode map[MESH_KINDS];
 	size_t n = 0;
 
 	for (int k = 0; k < MESH_KINDS; k++) {
 		jnode_get(root, names[k], &map[k]);
-		jnode_each(it, &map[k]) n++;
+		n += jnode_members(&map[k]);
 	}
 	if (n > MESH_NODES_MAX) {
 		jnode_error(root, "found %zu nodes, expected at most %d", n, MESH_NODES_MAX);

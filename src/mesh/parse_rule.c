@@ -77,12 +77,12 @@ static void group_parse(struct mesh_parser *p, const struct jnode *n, struct mes
 static void groups_parse(struct mesh_parser *p, const struct jnode *root)
 {
 	struct jnode map, it;
-	size_t n = 0;
+	size_t n;
 
 	jnode_get(root, "groups", &map);
 	if (!jnode_map(&map))
 		return;
-	jnode_each(it, &map) n++;
+	n = jnode_members(&map);
 	p->m->groups = conf_arena_array(p->ld.arena, n, sizeof(*p->m->groups));
 	if (!p->m->groups)
 		return;
