@@ -30,7 +30,8 @@ static void judge_flows(struct audit *a)
 	size_t without = 0;
 
 	for (size_t i = 0; i < v->n_users; i++)
-		without += v->users[i].flow == CONF_FLOW_NONE && !*v->users[i].reverse_tag;
+		without += v->users[i].flow == CONF_FLOW_NONE &&
+			   (!*v->users[i].reverse_tag || v->users[i].reverse_forward);
 	if (without)
 		grade(&a->g, GRADE_WARN, "flow",
 		      "%zu of %zu users without \"flow\": \"xtls-rprx-vision\": TLS inside of TLS "

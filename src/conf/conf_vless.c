@@ -82,23 +82,23 @@ static void testseed_parse(const struct jnode *obj, uint32_t out[4])
 
 /* ---- inbound ---- */
 
-static const char *user_reverse(const struct jnode *user)
+static void user_reverse(const struct jnode *user, struct conf_vless_user *out)
 {
 	static const struct key keys[] = {
 		KNOWN("tag"),
+		KNOWN("forward"),
 		{"sniffing", KEY_REFUSED,
 		 "VLESS users: inbound's \"reverse\" can't have \"sniffing\""},
 		KEYS_END,
 	};
 	struct jnode n;
-	const char *tag;
 
 	if (!jnode_get(user, "reverse", &n) || !jnode_object(&n, keys))
-		return "";
-	tag = jnode_str(&n, "tag", "");
-	if (*tag == 0)
+		return;
+	out->reverse_tag = jnode_str(&n, "tag", "");
+	out->reverse_forward = jnode_bool(&n, "forward", false);
+	if (*out->reverse_tag == 0)
 		jnode_error(&n, "VLESS users: \"tag\" can't be empty for \"reverse\"");
-	return tag;
 }
 
 /* One address of each family at most. */
@@ -151,7 +151,7 @@ static void in_user_parse(const struct jnode *n, enum conf_flow flow, struct con
 	out->email = jnode_str(n, "email", "");
 	out->level = conf_parse_level(n, "level");
 	out->flow = flow_parse(n, "VLESS users: \"flow\"", true, flow);
-	out->reverse_tag = user_reverse(n);
+	user_reverse(n, out);
 	user_source(n, out);
 }
 

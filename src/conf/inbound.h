@@ -79,6 +79,7 @@ struct conf_vless_user {
 	uint32_t level;
 	enum conf_flow flow;
 	const char *reverse_tag; /* not "": this user is a bridge; the tag names an outbound */
+	bool reverse_forward;	 /* ours: the bridge is an ordinary client, too */
 	/* ours: his flows have this source address, by family of their target; family 0: none */
 	struct ip source4, source6;
 };

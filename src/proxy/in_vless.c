@@ -132,10 +132,10 @@ static ssize_t check_request(struct vless_conn *c, struct intake *k, struct span
 
 	if (vless_addons_decode(&a, c->req.addons) != 0)
 		return fail(k, -ERR_MALFORMED, "failed to decode request header addons");
-	if (bridge && c->req.command != VLESS_REVERSE)
+	if (bridge && c->req.command != VLESS_REVERSE && !c->user->reverse_forward)
 		return fail(k, -ERR_AUTH,
 			    "for safety reasons, a user with \"reverse\" is not allowed to use "
-			    "forward proxy");
+			    "forward proxy; \"forward\": true in his \"reverse\" allows it");
 	if (!bridge && c->req.command == VLESS_REVERSE)
 		return fail(k, -ERR_AUTH, "user is not allowed to create reverse proxy");
 	c->peer_caps = vless_cap_decode(c->req.addons).bits;

@@ -1,0 +1,50 @@
+"""Smaller parts of the classic mode, each beside a real peer where there is one."""
+from . import LabError, configs, netns, traffic
+from .harness import add
+from .peers import GARENNE, XRAY
+from .proc import until
+from .scene import expect
+from .t_matrix import Targets
+
+HUB_PORT = 7004
+
+
+def hub_user(**reverse):
+    return {"id": configs.UUID_A, "email": "home@lab", "reverse": {"tag": "to-home", **reverse}}
+
+
+def two_ways(t, home_peer, forward):
+    """One identity at home: it offers its bridge and uses the hub as a proxy. Only
+    where the hub says so; stock hubs never do."""
+    t.need(GARENNE, home_peer)
+    net = t.net(netns.Wan)
+    inner, outer = Targets(t, net.lan), Targets(t, net.client)
+    hub_in = configs.CARRIERS["vless-tls"].far("in", net.VPS[4], HUB_PORT, t.pki)
+    hub_in["settings"]["clients"] = [hub_user(**({"forward": True} if forward else {}))]
+    t.program(GARENNE, net.vps, configs.config(
+        [hub_in, configs.socks_in("visitors", net.VPS[4], 1080)],
+        [configs.freedom()], [configs.rule("to-home", inboundTag=["visitors"])]), "hub")
+    out = configs.CARRIERS["vless-tls"].near("hub", net.VPS[4], HUB_PORT, t.pki)
+    out["settings"] = {"address": net.VPS[4], "port": HUB_PORT, "id": configs.UUID_A,
+                       "encryption": "none", "reverse": {"tag": "from-hub"}}
+    t.program(home_peer, net.bridge, configs.config(
+        [configs.socks_in("local", "127.0.0.1", 1080)], [configs.freedom(), out],
+        [configs.rule("direct", inboundTag=["from-hub"]),
+         configs.rule("hub", inboundTag=["local"])]), "home")
+    visitor = traffic.Socks5(net.client, net.VPS[4], 1080)
+    user = traffic.Socks5(net.bridge, "127.0.0.1", 1080)
+    until(lambda: traffic.works(visitor, net.LAN[4], inner.echo.port), 20, "the bridge is there",
+          0.1)
+    if not forward:
+        expect(not traffic.works(user, net.CLIENT[4], outer.echo.port, 3),
+               "a bridge used the hub as a proxy without being allowed to")
+        return
+    traffic.check_echo(user, net.CLIENT[4], outer.echo.port)
+    traffic.check_bulk(user, outer.bulk, net.CLIENT[4], traffic.MIB, strict=home_peer.ours)
+    traffic.udp_ask(user, net.CLIENT[4], outer.udp.port)
+    traffic.check_echo(visitor, net.LAN[4], inner.echo.port)
+
+
+for _p in (GARENNE, XRAY):
+    add(f"classic/bridge-and-client/{_p.name}-home", two_ways, _p, True, needs=(GARENNE, _p))
+add("classic/bridge-is-no-client", two_ways, GARENNE, False, needs=(GARENNE,))
