@@ -55,18 +55,16 @@ struct outbound *kinds_outbound(struct core *c, const struct conf_outbound *conf
 {
 	struct outbound *o;
 
-	/* freedom has it among its own settings, too, and does it. */
-	if (conf->target_strategy != CONF_AS_IS && conf->proto != CONF_OUT_FREEDOM) {
-		log_err("app", "outbound [%s] at %s:%d: targetStrategy is not supported yet outside "
-			       "the settings of freedom; leave it out, and the far end resolves names",
-			conf->tag, conf->at.file, conf->at.line);
-		return NULL;
-	}
 	if (!outbounds[conf->proto]) {
 		log_err("app", "outbound protocol %s at %s:%d is not in this build",
 			conf->proto_name, conf->at.file, conf->at.line);
 		return NULL;
 	}
 	o = outbounds[conf->proto](c, conf);
-	return o && conf->mux.enabled ? out_mux_new(c, conf, o) : o;
+	if (o && conf->mux.enabled)
+		o = out_mux_new(c, conf, o);
+	/* freedom has it among its own settings, too, and does it itself. */
+	if (o && conf->proto != CONF_OUT_FREEDOM)
+		o->target_strategy = conf->target_strategy;
+	return o;
 }

@@ -8,6 +8,7 @@
 #include "flow/ferry.h"
 #include "flow/flowlog.h"
 #include "flow/sniffer.h"
+#include "flow/target.h"
 #include "flow/trace.h"
 #include "net/ledger.h"
 #include "net/resolve.h"
@@ -153,6 +154,12 @@ static void open_flow(struct flow *f)
 		flow_cannot_echo(f);
 		return;
 	}
+	if (!target_resolve(f))
+		dispatch_open(f);
+}
+
+void dispatch_open(struct flow *f)
+{
 	if (f->out->home && f->out->home != f->loop)
 		move_home(f);
 	else
@@ -266,6 +273,7 @@ void dispatch_elsewhere(struct flow *f, int err, const char *why)
 	trace_say(f, "the balancer tries [%s]", tag);
 	f->opening = NULL;
 	f->state = FLOW_ROUTING;
+	target_restore(f);
 	open_flow(f);
 }
 

@@ -13,6 +13,9 @@
  * the balancer that chose it is tried, else the flow fails. Takes @f, as flow_failed does.
  */
 void dispatch_elsewhere(struct flow *f, int err, const char *why);
+/** f->out is set, and f->target as it wants it: the flow goes to the loop of f->out and is opened.
+ * Takes @f. */
+void dispatch_open(struct flow *f);
 /** The server of @o was reached. Any thread. */
 void dispatch_reached(struct outbound *o);
 /** Sniffing is over: f->early, f->protocol, f->target, f->seen_name are set. */

@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -47,6 +48,7 @@ static void flow_destroy(struct garbage *g)
 	struct flow *f = container_of(g, struct flow, garbage);
 
 	free(f->seen_name);
+	free(f->asked);
 	sniff_attrs_free(f->attrs);
 	free(f);
 }
@@ -184,6 +186,13 @@ static void on_in_packet(struct dgram_user *u, struct dgram *d, const struct add
 	(void)d;
 	f->up += pkt->len;
 	timer_extend(&f->idle, udp_idle_ms(f));
+	if (f->asked && party->kind == ADDR_NAME && strcmp(party->name, f->asked->name) == 0) {
+		struct addr to = f->target;
+
+		to.port = party->port;
+		dgram_send(f->out_dgram, &to, pkt);
+		return;
+	}
 	dgram_send(f->out_dgram, party, pkt);
 }
 

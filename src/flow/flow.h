@@ -89,6 +89,8 @@ struct flow {
 	struct ipport source;	/* family 0: unknown */
 	struct ipport local;
 	struct addr target;	/* what will be dialled */
+	struct addr *asked;	/* the name that @target had before its outbound wanted an address;
+				 * owned, NULL: nothing was changed (target.h) */
 	const struct conf_sniff *sniff; /* NULL: no */
 	struct stream *in;	/* TCP */
 	struct dgram *in_dgram; /* UDP */

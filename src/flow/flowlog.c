@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "conf/routing.h"
 #include "flow/outbound.h"
+#include "flow/target.h"
 
 enum { FROM_TEXT = 64 };
 
@@ -56,7 +57,7 @@ void flowlog_accepted(const struct flow *f)
 		return;
 	log_access("from %s accepted %s:%s [%s %s %s]%s%s",
 		   masked_source(&f->source, from, sizeof(from)), net_name(f),
-		   masked_target(&f->target, to, sizeof(to)), f->in_tag, f->rule ? "->" : ">>",
+		   masked_target(target_asked(f), to, sizeof(to)), f->in_tag, f->rule ? "->" : ">>",
 		   f->out->tag, *f->user ? " email: " : "", f->user);
 }
 
@@ -67,7 +68,7 @@ void flowlog_rejected(const struct flow *f, const char *why)
 	if (!log_access_on())
 		return;
 	log_access("from %s rejected %s:%s [%s] %s", masked_source(&f->source, from, sizeof(from)),
-		   net_name(f), masked_target(&f->target, to, sizeof(to)), f->in_tag, why);
+		   net_name(f), masked_target(target_asked(f), to, sizeof(to)), f->in_tag, why);
 }
 
 void flowlog_end(const struct flow *f, int err, bool in_side, const char *why)
@@ -85,7 +86,7 @@ void flowlog_end(const struct flow *f, int err, bool in_side, const char *why)
 	log_line(LOG_INFO, f->id, "flow",
 		 "end %s%s%s -> %s:%s, %s, way %s -> %s, up %llu down %llu bytes, %llu ms, %s%s%s%s",
 		 masked_source(&f->source, from, sizeof(from)), *f->user ? " user " : "", f->user,
-		 net_name(f), masked_target(&f->target, to, sizeof(to)), rule,
+		 net_name(f), masked_target(target_asked(f), to, sizeof(to)), rule,
 		 *f->in_tag ? f->in_tag : "-", f->out && *f->out->tag ? f->out->tag : "-",
 		 (unsigned long long)f->up, (unsigned long long)f->down,
 		 (unsigned long long)(loop_now(f->loop) - f->started_ms),

@@ -41,6 +41,7 @@ struct outbound {
 	const char *tag; /* "" when it has none; lives as long as the core */
 	struct core *core;
 	struct loop *home; /* NULL: any loop */
+	enum conf_strategy target_strategy; /* how flows' targets are resolved before open() */
 	size_t number; /* in the core's table, 1 is the first; 0: in none */
 	struct observe_stats *stats; /* NULL: nobody probes it */
 	/* Its server could not be reached: until then balancers pass it over. Any thread. */

@@ -338,6 +338,7 @@ struct outbound *out_freedom_new(struct core *c, const struct conf_outbound *con
 			freedom_free(&o->o);
 			return NULL;
 		}
+		o->o.target_strategy = freedom_strategy(o);
 	}
 	if (!o->rules) {
 		free(o);

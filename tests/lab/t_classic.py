@@ -48,3 +48,47 @@ def two_ways(t, home_peer, forward):
 for _p in (GARENNE, XRAY):
     add(f"classic/bridge-and-client/{_p.name}-home", two_ways, _p, True, needs=(GARENNE, _p))
 add("classic/bridge-is-no-client", two_ways, GARENNE, False, needs=(GARENNE,))
+
+
+# ---- targetStrategy ---------------------------------------------------------
+
+def near_and_far(t, near_peer, far_peer, out, more=None):
+    """socks -> [near] == VLESS ==> [far] -> targets on the far host; a resolver that only
+    the near program asks."""
+    t.need(near_peer, far_peer)
+    net = t.net(netns.Pair)
+    dns = t.server(traffic.Dns, net.client, {
+        "both.test": [net.server_addr[4], net.server_addr[6]],
+        "only4.test": [net.server_addr[4]]})
+    carrier = configs.CARRIERS["vless-tls"]
+    t.program(far_peer, net.server, configs.config(
+        [carrier.far("in", net.server_addr[4], HUB_PORT, t.pki)], [configs.freedom()]), "far")
+    near = carrier.near("out", net.server_addr[4], HUB_PORT, t.pki)
+    near.update(out)
+    proc = t.program(near_peer, net.client, configs.config(
+        [configs.socks_in("in", "127.0.0.1", 1080)], [near], **(more or {})), "near")
+    return net, Targets(t, net.server), traffic.Socks5(net.client, "127.0.0.1", 1080), dns, proc
+
+
+def target_strategy(t, near_peer, far_peer):
+    """The near program looks names up, so the far one needs not know them."""
+    net, targets, via, dns, _ = near_and_far(t, near_peer, far_peer,
+                                             {"targetStrategy": "ForceIPv4"})
+    traffic.check_echo(via, "both.test", targets.echo.port)
+    traffic.udp_ask(via, "both.test", targets.udp.port)
+    expect(("both.test", 1) in dns.asked, "the near program did not ask for the name")
+    traffic.check_echo(via, net.server_addr[6], targets.echo.port)
+    expect(not traffic.works(via, "none.test", targets.echo.port, 5), "a name from nowhere")
+
+
+def target_strategy_off(t, near_peer, far_peer):
+    """Without it the far program is asked for the name, which it cannot find."""
+    net, targets, via, dns, _ = near_and_far(t, near_peer, far_peer, {})
+    expect(not traffic.works(via, "both.test", targets.echo.port, 5),
+           "the far program found a name that it cannot know")
+    expect(not dns.asked, "the near program asked for the name")
+
+
+for _n, _f in ((GARENNE, GARENNE), (GARENNE, XRAY), (XRAY, GARENNE)):
+    add(f"classic/target-strategy/{_n.name}+{_f.name}", target_strategy, _n, _f, needs=(_n, _f))
+add("classic/target-strategy-off", target_strategy_off, GARENNE, GARENNE, needs=(GARENNE,))
