@@ -275,10 +275,12 @@ struct mux_session *mux_session_new(struct mux *m, uint16_t id, const struct mux
 	list_add_tail(&m->sessions, &s->all);
 	m->n_sessions++;
 	m->n_opened++;
-	if (s->is_dgram)
+	if (s->is_dgram) {
+		addr_to_ipport(&req->target, &s->target);
 		mux_dgram_init(s);
-	else
+	} else {
 		mux_stream_init(s);
+	}
 	return s;
 }
 

@@ -8,6 +8,23 @@ static struct mux_session *of(struct dgram *d)
 	return container_of(d, struct mux_session, d);
 }
 
+/*
+ * Whether a frame must say whom its datagram is from. Stock portals keep one address for all
+ * sessions of a carrier, so that an answer under way takes that of the next one: no address, no
+ * mistake, and without one it is from the session's target.
+ */
+static bool tells_party(const struct mux_session *s, const struct addr *party)
+{
+	const struct mux *m = s->m;
+	struct ipport from;
+
+	if (party->kind == ADDR_NONE)
+		return false;
+	if (m->conf.role != MUX_SERVER || m->conf.xudp_single || m->peer_ours)
+		return true;
+	return !addr_to_ipport(party, &from) || !ipport_eq(&from, &s->target);
+}
+
 /* The frame in front of one datagram: joined to the New frame if that has not left yet. */
 static struct buf *frame(struct mux_session *s, const struct addr *party, struct buf *pkt)
 {
@@ -28,7 +45,7 @@ static struct buf *frame(struct mux_session *s, const struct addr *party, struct
 					  .option = MUXCOOL_DATA,
 					  .data_len = (uint16_t)pkt->len};
 
-		if (party->kind != ADDR_NONE) {
+		if (tells_party(s, party)) {
 			f.network = MUXCOOL_UDP;
 			f.target = *party;
 		}

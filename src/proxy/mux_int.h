@@ -63,6 +63,7 @@ struct mux_session {
 	struct mux_verdict *verdict;
 	bool verdict_known;
 	int verdict_err;
+	struct ipport target; /* of UDP; family 0: a name */
 	union {
 		struct stream s;
 		struct dgram d;

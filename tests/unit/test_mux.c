@@ -666,6 +666,26 @@ static void lone_xudp_session(void **state)
 	assert_int_equal(buf_live(), 0);
 }
 
+/* A stock portal mixes up the addresses of its sessions: where none is needed none is said. */
+static void answers_of_the_target_bear_no_address(void **state)
+{
+	struct raw *r = raw_new();
+	struct addr from;
+
+	(void)state;
+	SAY(r, "\0\x0c\0\x01\x01\x01\x02\0\x35\x01\x08\x08\x08\x08\0\x03"
+	       "abc");
+	turn_until(r->p.l, r->p.pkt != NULL);
+	addr_parse(&from, span_str("8.8.8.8:53"));
+	dgram_send(r->p.d, &from, buf_copy(span_str("yes")));
+	EXPECT(r, "\0\x04\0\x01\x02\x01\0\x03yes");
+	addr_parse(&from, span_str("8.8.8.8:54"));
+	dgram_send(r->p.d, &from, buf_copy(span_str("no")));
+	EXPECT(r, "\0\x0c\0\x01\x02\x01\x02\0\x36\x01\x08\x08\x08\x08\0\x02no");
+	dgram_close(r->p.d, 0);
+	raw_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -684,6 +704,7 @@ int main(void)
 		cmocka_unit_test(silent_when_asked),
 		cmocka_unit_test(alive_when_asked),
 		cmocka_unit_test(lone_xudp_session),
+		cmocka_unit_test(answers_of_the_target_bear_no_address),
 	};
 
 	return cmocka_run_group_tests_name("mux", tests, NULL, NULL);
