@@ -235,6 +235,18 @@ void emit_local_inbounds(struct emit *e, cJSON *inbounds)
 	emit_bool(e, emit_obj(e, in, "settings"), "udp", true);
 }
 
+bool emit_has_account(const struct emit *e, size_t node, int hub)
+{
+	const struct mesh_node *v = &e->m->nodes[node];
+
+	return (int)node != hub && (v->kind != MESH_HUB || emit_has_local(v));
+}
+
+void emit_hub_tag(const struct emit *e, int hub, char out[EMIT_TEXT])
+{
+	snprintf(out, EMIT_TEXT, "hub.%s", e->m->nodes[hub].name);
+}
+
 void emit_local_tags(struct emit *e, cJSON *rule)
 {
 	const struct mesh_node *v = &e->m->nodes[e->node];

@@ -53,6 +53,10 @@ void emit_local_inbounds(struct emit *e, cJSON *inbounds);
 /** The tags of those under @key. */
 void emit_local_tags(struct emit *e, cJSON *rule);
 bool emit_has_local(const struct mesh_node *n);
+/** Has @node an account at hub @hub? Sites, phones, and other hubs with users of their own. */
+bool emit_has_account(const struct emit *e, size_t node, int hub);
+/** The tag of the outbound that leads the node's own users to a hub. */
+void emit_hub_tag(const struct emit *e, int hub, char out[EMIT_TEXT]);
 /** "dns" with the names of one node, or of the node itself for @all. */
 void emit_names(struct emit *e, cJSON *root);
 /* ---- names of the whole mesh, in answers to DNS questions ---- */

@@ -70,7 +70,9 @@ static void mesh_inbound(struct emit *e, cJSON *inbounds)
 	s = emit_obj(e, in, "settings");
 	emit_str(e, s, "decryption", "none");
 	users = emit_list(e, s, "clients");
-	for (size_t i = m->n_hubs; i < m->n_nodes; i++) {
+	for (size_t i = 0; i < m->n_nodes; i++) {
+		if (!emit_has_account(e, i, e->node))
+			continue;
 		flow_account(e, users, i);
 		if (m->nodes[i].kind != MESH_SITE)
 			continue;
@@ -188,11 +190,13 @@ static void policy_rules(struct emit *e, cJSON *rules)
 	char tag[EMIT_TEXT];
 
 	for (size_t i = 0; i < m->n_nodes; i++) {
-		if (m->nodes[i].kind != MESH_SITE)
-			continue;
-		portal_tag(&m->nodes[i], tag);
-		mesh_rules_away(e, rules, (int)i, tag, MESH_BY_USER);
-		if (local)
+		if (m->nodes[i].kind == MESH_SITE) {
+			portal_tag(&m->nodes[i], tag);
+			mesh_rules_away(e, rules, (int)i, tag, MESH_BY_USER);
+		} else {
+			emit_hub_tag(e, (int)i, tag);
+		}
+		if (local && m->nodes[i].kind != MESH_PHONE && (int)i != e->node)
 			mesh_rules_away(e, rules, (int)i, tag, MESH_BY_LOCAL);
 	}
 	mesh_rules_here(e, rules, MESH_BY_USER);
@@ -211,6 +215,15 @@ static void denial_rules(struct emit *e, cJSON *rules)
 	emit_one(e, emit_rule(e, rules, "default deny by name", "block"), "domain", text);
 }
 
+/* Whose flows leave by @x through this hub; another hub's users go there by themselves. */
+static bool leaves_here(const struct emit *e, const struct mesh_exit *x, size_t node)
+{
+	bool elsewhere = x->through != e->node && e->m->nodes[x->through].kind == MESH_HUB;
+
+	return !elsewhere && x->from.member[node] && (int)node != x->through &&
+	       emit_has_account(e, node, e->node);
+}
+
 static void one_exit(struct emit *e, cJSON *rules, const struct mesh_exit *x)
 {
 	const struct mesh *m = e->m;
@@ -223,17 +236,17 @@ static void one_exit(struct emit *e, cJSON *rules, const struct mesh_exit *x)
 	else if (m->nodes[x->through].kind == MESH_SITE)
 		portal_tag(&m->nodes[x->through], out);
 	else
-		return; /* another hub's: its users go there by themselves */
-	for (size_t i = m->n_hubs; i < m->n_nodes; i++)
-		any |= x->from.member[i] && (int)i != x->through;
+		emit_hub_tag(e, x->through, out);
+	for (size_t i = 0; i < m->n_nodes; i++)
+		any |= leaves_here(e, x, i);
 	snprintf(tag, sizeof(tag), "exits[%zu] through %s", x->number - 1,
 		 m->nodes[x->through].name);
 	if (any) {
 		r = emit_rule(e, rules, tag, out);
 		emit_one(e, r, "inboundTag", "mesh");
 		list = emit_list(e, r, "user");
-		for (size_t i = m->n_hubs; i < m->n_nodes; i++)
-			if (x->from.member[i] && (int)i != x->through)
+		for (size_t i = 0; i < m->n_nodes; i++)
+			if (leaves_here(e, x, i))
 				emit_text(e, list, m->nodes[i].name);
 	}
 	if (!emit_has_local(&m->nodes[e->node]) || !x->from.member[e->node])
@@ -260,6 +273,21 @@ static void exit_rules(struct emit *e, cJSON *rules)
 	emit_private(e, r, "ip");
 	for (size_t i = 0; i < e->m->n_exits; i++)
 		one_exit(e, rules, &e->m->exits[i]);
+}
+
+/* For this hub's own users: the other hubs' addresses are there, and nowhere else. */
+static void hub_outbounds(struct emit *e, cJSON *outbounds)
+{
+	char tag[EMIT_TEXT];
+
+	if (!emit_has_local(&e->m->nodes[e->node]))
+		return;
+	for (size_t i = 0; i < e->m->n_hubs; i++) {
+		if ((int)i == e->node)
+			continue;
+		emit_hub_tag(e, (int)i, tag);
+		emit_to_hub(e, outbounds, tag, (int)i, &e->keys[e->node].id, NULL);
+	}
 }
 
 /* So that nodes with several hubs can tell whether this one is alive. */
@@ -304,6 +332,7 @@ void emit_hub(struct emit *e)
 	mesh_part_outbounds(e, list);
 	if (is_exit(e))
 		emit_exit(e, list, "exit");
+	hub_outbounds(e, list);
 	probe_outbound(e, list);
 	emit_dns_outbound(e, list);
 	if (has_classic(e->m))

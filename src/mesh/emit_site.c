@@ -66,7 +66,7 @@ static void hub_outbounds(struct emit *e, cJSON *outbounds)
 	char tag[EMIT_TEXT];
 
 	for (size_t i = 0; i < m->n_hubs; i++) {
-		snprintf(tag, sizeof(tag), "hub.%s", m->nodes[i].name);
+		emit_hub_tag(e, (int)i, tag);
 		emit_to_hub(e, outbounds, tag, (int)i, &e->keys[e->node].id, NULL);
 	}
 	for (size_t i = 0; i < m->n_hubs; i++) {
@@ -99,7 +99,7 @@ static void balancer(struct emit *e, cJSON *root, cJSON *routing)
 	emit_str(e, b, "tag", "hubs");
 	emit_one(e, b, "selector", "hub.");
 	emit_str(e, emit_obj(e, b, "strategy"), "type", "leastPing");
-	snprintf(text, sizeof(text), "hub.%s", e->m->nodes[0].name);
+	emit_hub_tag(e, 0, text);
 	emit_str(e, b, "fallbackTag", text);
 	o = emit_obj(e, root, "observatory");
 	emit_one(e, o, "subjectSelector", "hub.");
@@ -121,7 +121,7 @@ static void to_hubs(struct emit *e, cJSON *rule, int hub)
 		emit_str(e, rule, "balancerTag", "hubs");
 		return;
 	}
-	snprintf(text, sizeof(text), "hub.%s", e->m->nodes[hub == MESH_NOBODY ? 0 : hub].name);
+	emit_hub_tag(e, hub == MESH_NOBODY ? 0 : hub, text);
 	emit_str(e, rule, "outboundTag", text);
 }
 
@@ -215,6 +215,31 @@ static void own_places(struct emit *e, cJSON *rules)
 	}
 }
 
+/* A hub's own address is at that hub, whichever is the fastest. */
+static void hub_places(struct emit *e, cJSON *rules)
+{
+	for (size_t i = 0; i < e->m->n_hubs && !single_hub(e); i++) {
+		const struct mesh_node *v = &e->m->nodes[i];
+		struct prefix own[2] = {{v->ip4, 32}, {v->ip6, 128}};
+		struct mesh_place place = {(int)i, {v->ip4.family ? v->ip4 : v->ip6,
+						    v->ip4.family ? 32 : 128}};
+		size_t first = v->ip4.family == 0, last = v->ip6.family ? 2 : 1;
+		char tag[EMIT_TEXT];
+		cJSON *r;
+
+		snprintf(tag, sizeof(tag), "to %s", v->name);
+		r = emit_rule(e, rules, tag, "");
+		to_hubs(e, r, (int)i);
+		emit_local_tags(e, r);
+		emit_prefixes(e, r, "ip", own + first, last - first);
+		snprintf(tag, sizeof(tag), "to %s by name", v->name);
+		r = emit_rule(e, rules, tag, "");
+		to_hubs(e, r, (int)i);
+		emit_local_tags(e, r);
+		emit_domains(e, r, (int)i, &place, 1);
+	}
+}
+
 static void outgoing(struct emit *e, cJSON *rules)
 {
 	struct prefix routes[EMIT_PREFIXES];
@@ -232,6 +257,7 @@ static void outgoing(struct emit *e, cJSON *rules)
 		to_hubs(e, r, MESH_NOBODY);
 		emit_one(e, r, "inboundTag", EMIT_DNS_UP);
 	}
+	hub_places(e, rules);
 	r = emit_rule(e, rules, "into the mesh", "");
 	to_hubs(e, r, MESH_NOBODY);
 	emit_local_tags(e, r);

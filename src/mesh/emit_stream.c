@@ -44,7 +44,7 @@ static void server_reality(struct emit *e, cJSON *stream, int hub)
 		emit_str(e, r, "minClientVer", "1.8.0");
 	list = emit_list(e, r, "shortIds");
 	for (size_t i = 0; i < e->m->n_nodes; i++)
-		if (e->m->nodes[i].kind != MESH_HUB)
+		if (emit_has_account(e, i, hub))
 			emit_text(e, list, mesh_short_id_text(&e->keys[i], text));
 }
 

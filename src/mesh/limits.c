@@ -68,6 +68,9 @@ static void limits_phone(struct emit *e)
 			     "work anyhow", e->m->domain);
 		break;
 	}
+	if (e->m->n_hubs > 1)
+		emit_note(e, "uses one hub at a time: its profile the first (or the one it leaves by), "
+			     "a link its own; a hub's own address is reached through that hub only");
 	if (h->security == MESH_TLS && *h->pin && v->app != MESH_APP_V2RAYNG)
 		emit_note(e, "cannot check the hub's certificate, which nobody has signed: take one of "
 			     "a public authority, or REALITY");

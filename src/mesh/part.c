@@ -185,8 +185,8 @@ static bool can_tell(const struct emit *e, const struct mesh_rule *r, enum mesh_
 	if (by == MESH_BY_SOURCE) /* refusing some is refusing all where nobody can be told */
 		return r->allow || r->from.all ||
 		       (mesh_sources_known(m) && m->nodes[e->node].software != MESH_V2RAY);
-	for (size_t i = m->n_hubs; i < m->n_nodes; i++)
-		if (r->from.member[i])
+	for (size_t i = 0; i < m->n_nodes; i++)
+		if (r->from.member[i] && emit_has_account(e, i, e->node))
 			return true;
 	return false;
 }
@@ -208,8 +208,8 @@ static void add_whose(struct emit *e, cJSON *rule, const struct mesh_from *from,
 	}
 	emit_one(e, rule, "inboundTag", "mesh");
 	list = emit_list(e, rule, "user");
-	for (size_t i = m->n_hubs; i < m->n_nodes; i++)
-		if (from->member[i])
+	for (size_t i = 0; i < m->n_nodes; i++)
+		if (from->member[i] && emit_has_account(e, i, e->node))
 			emit_text(e, list, m->nodes[i].name);
 }
 
