@@ -15,9 +15,11 @@ enum {
 	MUX_TX_SESSION = 4 * BUF_READ,
 	/* What all sessions together may have waiting; beyond it each gets one buf at a time. */
 	MUX_TX_TOTAL = 4 << 20,
-	/* What may have left the scheduler and not yet the carrier: a turn's worth. */
+	/* What may have left the scheduler and not yet the carrier. */
 	MUX_TX_STAGE = 4 * BUF_DATA,
-	MUX_QUANTUM = BUF_DATA,
+	/* A turn's worth of one session: what one read of the peer's carrier takes in, so that it
+	 * can be handed on in one write. Quiet sessions come first anyway. */
+	MUX_QUANTUM = 4 * BUF_DATA,
 	/* UDP beyond this is dropped, oldest kept: a network would do the same. */
 	MUX_TX_DGRAM = 256 << 10,
 	MUX_WINDOW = 1 << 20,
