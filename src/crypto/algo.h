@@ -2,7 +2,7 @@
  * The algorithms of libcrypto, looked up once per process: libcrypto 3 looks a
  * name up at every use of EVP_sha1() and its like, which costs more than hashing
  * a short message. What is kept here never changes after the first call.
- * For this folder only.
+ * For this folder and TLS's record layer.
  */
 #ifndef GARENNE_CRYPTO_ALGO_H
 #define GARENNE_CRYPTO_ALGO_H

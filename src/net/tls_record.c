@@ -4,24 +4,13 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "crypto/algo.h"
 #include "crypto/secret.h"
 
 enum {
 	/* A piece below this is copied next to its neighbour: cheaper than a call of its own. */
 	PIECE_MIN = 512,
 };
-
-static const char *cipher_name(const struct tls13_suite *s)
-{
-	switch (s->aead) {
-	case AEAD_AES_128_GCM:
-		return "AES-128-GCM";
-	case AEAD_AES_256_GCM:
-		return "AES-256-GCM";
-	default:
-		return "ChaCha20-Poly1305";
-	}
-}
 
 ssize_t tls_header_decode(struct tls_header *out, struct span in)
 {
@@ -76,7 +65,7 @@ static int dir_key(struct tls_dir *d, const struct tls13_suite *s, const EVP_CIP
 int tls_dir_init(struct tls_dir *d, uint16_t suite, const struct tls_secret *secret, bool seal)
 {
 	const struct tls13_suite *s = tls13_suite_find(suite);
-	EVP_CIPHER *cipher;
+	const EVP_CIPHER *cipher;
 	int err = -ERR_NOMEM;
 
 	memset(d, 0, sizeof(*d));
@@ -86,10 +75,9 @@ int tls_dir_init(struct tls_dir *d, uint16_t suite, const struct tls_secret *sec
 	d->plain_max = TLS_PLAIN_MAX;
 	d->secret = *secret;
 	d->evp = EVP_CIPHER_CTX_new();
-	cipher = EVP_CIPHER_fetch(NULL, cipher_name(s), NULL);
+	cipher = algo_aead(s->aead);
 	if (d->evp && cipher)
 		err = dir_key(d, s, cipher, seal);
-	EVP_CIPHER_free(cipher);
 	if (err)
 		tls_dir_fini(d);
 	return err;
