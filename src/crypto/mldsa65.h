@@ -56,6 +56,9 @@ int mldsa65_sign_from(uint8_t sig[MLDSA65_SIG], const struct mldsa65_key *k, str
 		      struct span context, const uint8_t random[MLDSA65_RANDOM])
 	__attribute__((warn_unused_result));
 
+/** Reads @sig as far as that goes without a key: the response into @z. 0, or -ERR_MALFORMED when
+ * it is no signature of anything (see below); @z is untouched then. */
+int mldsa65_sig_decode(struct mldsa65_poly z[5], struct span sig);
 /** 0 when @sig is a signature of @msg, -ERR_MALFORMED when it is no signature of anything (length,
  * hints not canonical, numbers out of range), -ERR_AUTH when it is not one of this. */
 int mldsa65_verify(const struct mldsa65_pub *pub, struct span msg, struct span context,

@@ -404,16 +404,25 @@ void mlkem768_key_wipe(struct mlkem768_key *k)
 	secret_wipe(k, sizeof(*k));
 }
 
-int mlkem768_pub_set(struct mlkem768_pub *out, struct span ek)
+int mlkem768_ek_decode(struct mlkem768_poly t[3], struct span ek)
 {
-	struct mlkem768_poly t[3];
+	struct mlkem768_poly got[3];
 
 	if (ek.n != MLKEM768_EK)
 		return -ERR_MALFORMED;
 	for (unsigned i = 0; i < 3; i++)
-		if (!get12(&t[i], ek.p + i * POLY12))
+		if (!get12(&got[i], ek.p + i * POLY12))
 			return -ERR_MALFORMED;
-	memcpy(out->t, t, sizeof(out->t));
+	memcpy(t, got, sizeof(got));
+	return 0;
+}
+
+int mlkem768_pub_set(struct mlkem768_pub *out, struct span ek)
+{
+	int err = mlkem768_ek_decode(out->t, ek);
+
+	if (err)
+		return err;
 	expand_matrix(out, ek.p + 3 * POLY12);
 	hash_key(out, ek.p);
 	return 0;

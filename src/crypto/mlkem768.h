@@ -48,6 +48,9 @@ int mlkem768_keygen(struct mlkem768_key *k) __attribute__((warn_unused_result));
 void mlkem768_key_set(struct mlkem768_key *k, const uint8_t seed[MLKEM768_SEED]);
 void mlkem768_key_wipe(struct mlkem768_key *k);
 
+/** The three polynomials at the front of @ek, without expanding anything. Errors as below; @t is
+ * untouched then. */
+int mlkem768_ek_decode(struct mlkem768_poly t[3], struct span ek);
 /** Expands @ek. 0, or -ERR_MALFORMED: wrong length, or a coefficient is not below the modulus
  * (FIPS 203, section 7.2); @out is untouched then. */
 int mlkem768_pub_set(struct mlkem768_pub *out, struct span ek);
