@@ -1,11 +1,13 @@
 #include "flow/dialer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/err.h"
 #include "base/log.h"
 #include "flow/via.h"
 #include "net/connect.h"
+#include "net/dgram_xpipe.h"
 #include "net/ledger.h"
 #include "net/stream_tcp.h"
 #include "net/transport.h"
@@ -138,19 +140,30 @@ static const char *through_tag(const struct conf_outbound *o)
 	return o->stream.sockopt.dialer_proxy;
 }
 
+/* A flow of ours to @to by the other outbound; NULL when there is none, or no memory. */
+static struct flow *flow_through(struct dialer *d, struct loop *l, unsigned net,
+				 const struct addr *to, const struct flow *for_flow)
+{
+	struct flow *f = flow_new(d->core, l, net);
+
+	if (!f)
+		return NULL;
+	f->out = core_outbound(d->core, through_tag(d->conf));
+	if (!f->out) {
+		flow_abort(f, -ERR_NOROUTE);
+		return NULL;
+	}
+	f->hops = for_flow ? for_flow->hops + 1 : 1;
+	f->target = *to;
+	return f;
+}
+
 static bool start_through(struct dial *k, const struct flow *for_flow)
 {
-	struct flow *f = flow_new(k->d->core, k->loop, CONF_TCP);
+	struct flow *f = flow_through(k->d, k->loop, CONF_TCP, &k->server, for_flow);
 
 	if (!f)
 		return false;
-	f->out = core_outbound(k->d->core, through_tag(k->d->conf));
-	if (!f->out) {
-		flow_abort(f, -ERR_NOROUTE);
-		return false;
-	}
-	f->hops = for_flow ? for_flow->hops + 1 : 1;
-	f->target = k->server;
 	k->taker.taken = on_taken;
 	f->taker = &k->taker;
 	k->flow = f;
@@ -209,4 +222,31 @@ void dial_cancel(struct dial *k)
 		flow_abort(f, -ERR_CLOSED);
 	}
 	dial_forget(k);
+}
+
+bool dialer_is_through(const struct dialer *d)
+{
+	return *through_tag(d->conf) != 0;
+}
+
+struct dgram *dialer_dgram(struct dialer *d, struct loop *l, const struct dgram_udp_spec *spec,
+			   const struct flow *for_flow, char why[NET_WHY_MAX])
+{
+	struct dgram *end[2];
+	struct flow *f;
+
+	if (!dialer_is_through(d))
+		return dgram_udp_new(l, core_resolver(d->core, l), spec, why);
+	if (dgram_xpipe_new(l, l, end) == 0) {
+		f = flow_through(d, l, CONF_UDP, &spec->target, for_flow);
+		if (f) {
+			f->in_dgram = end[1];
+			flow_dispatch(f);
+			return end[0];
+		}
+		dgram_close(end[0], -ERR_NOMEM);
+		dgram_close(end[1], -ERR_NOMEM);
+	}
+	snprintf(why, NET_WHY_MAX, "out of memory");
+	return NULL;
 }

@@ -8,6 +8,7 @@
 
 #include "conf/outbound.h"
 #include "flow/core.h"
+#include "net/dgram_udp.h"
 #include "net/stream.h"
 
 struct dialer;
@@ -27,5 +28,14 @@ struct dial *dialer_dial(struct dialer *d, struct loop *l, const struct addr *se
 			 const struct flow *for_flow, struct dial_user *user);
 /** Gives up without calling back. */
 void dial_cancel(struct dial *d);
+/**
+ * Packets to a server: by a socket of its own, as @spec says, or through another outbound, which
+ * resolves names itself and does not ask @spec->gate. @for_flow as above. Gives; NULL and @why. A
+ * failure that shows later ends the carrier.
+ */
+struct dgram *dialer_dgram(struct dialer *d, struct loop *l, const struct dgram_udp_spec *spec,
+			   const struct flow *for_flow, char why[NET_WHY_MAX]);
+/** Does another outbound dial? */
+bool dialer_is_through(const struct dialer *d);
 
 #endif

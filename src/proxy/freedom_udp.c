@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "crypto/rand.h"
+#include "flow/dialer.h"
 #include "flow/via.h"
 #include "net/dgram_udp.h"
 #include "proto/proxyproto.h"
@@ -32,6 +33,7 @@ struct freedom_udp {
 	struct dgram *below;
 	struct dgram_user on_below;
 	const struct out_freedom *o;
+	struct connect_gate *gate; /* where the carrier below does not ask it; or NULL */
 	struct ipport source;
 	struct addr target; /* of the flow, for packets without an address */
 	bool header;	 /* the PROXY header is still to be sent */
@@ -70,9 +72,21 @@ static struct buf *add_header(struct freedom_udp *u, const struct addr *to, stru
 	return pkt_prepend(pkt, span_of(text, w.n));
 }
 
+/* Through another outbound names are resolved elsewhere: only a literal address can be judged. */
+static bool may_go(const struct freedom_udp *u, const struct addr *to)
+{
+	struct ipport at;
+
+	return !u->gate || !addr_to_ipport(to, &at) || u->gate->may(u->gate, &at);
+}
+
 /* Takes @pkt; @to is where it really goes. */
 static void send_now(struct freedom_udp *u, const struct addr *to, struct buf *pkt)
 {
+	if (!may_go(u, to)) {
+		buf_free(pkt);
+		return;
+	}
 	if (u->header)
 		pkt = add_header(u, to, pkt);
 	if (pkt)
@@ -140,7 +154,7 @@ static void udp_send(struct dgram *d, const struct addr *to, struct buf *pkt)
 	struct freedom_udp *u = of(d);
 	struct addr real = freedom_redirect(u->o, to->kind == ADDR_NONE ? &u->target : to);
 
-	if (!u->began) {
+	if (!u->began && may_go(u, &real)) {
 		u->began = true;
 		u->first = real;
 		if (real.port == PORT_DNS)
@@ -215,6 +229,7 @@ static struct dgram *wrap(struct out_freedom *o, const struct flow *f, struct dg
 	u->o = o;
 	u->source = f->source;
 	u->target = f->target;
+	u->gate = o->dialer ? &o->packets[f->origin].gate : NULL;
 	u->header = o->conf->freedom.proxy_protocol != 0;
 	timer_init(&u->pause, f->loop, on_pause_over);
 	dgram_attach(below, &u->on_below);
@@ -232,19 +247,21 @@ void freedom_open_udp(struct out_freedom *o, struct flow *f)
 		.gate = &o->packets[f->origin].gate,
 	};
 	char why[NET_WHY_MAX];
+	bool through = o->dialer && dialer_is_through(o->dialer);
 	struct dgram *d;
 
-	if (o->dialer) {
-		flow_failed(f, -ERR_UNSUPPORTED,
-			    "freedom does not carry UDP through another outbound or TLS");
+	if (o->conf->stream.security != CONF_SEC_NONE) {
+		flow_failed(f, -ERR_UNSUPPORTED, "freedom does not carry UDP through TLS");
 		return;
 	}
-	d = dgram_udp_new(f->loop, core_resolver(o->o.core, f->loop), &spec, why);
+	d = through ? dialer_dgram(o->dialer, f->loop, &spec, f, why)
+		    : dgram_udp_new(f->loop, core_resolver(o->o.core, f->loop), &spec, why);
 	if (!d) {
 		flow_failed(f, -ERR_SYS, why);
 		return;
 	}
-	if (freedom_redirects(o) || conf->n_maps || conf->proxy_protocol == 2 || conf->n_noises)
+	if (through || freedom_redirects(o) || conf->n_maps || conf->proxy_protocol == 2 ||
+	    conf->n_noises)
 		d = wrap(o, f, d);
 	if (d)
 		flow_connected_dgram(f, d);

@@ -169,7 +169,7 @@ static struct addr relay_address(const struct socks_client *s, struct stream *co
 
 	if (at.kind != ADDR_NONE && (at.kind != ADDR_IP || !ip_is_any(&at.ip)))
 		return at;
-	fd = stream_tcp_fd(control);
+	fd = dialer_is_through(s->o->dialer) ? -1 : stream_tcp_fd(control);
 	if (fd >= 0 && sock_peer(fd, &peer) == 0 && peer.ip.family)
 		at = addr_from_ipport(&peer);
 	else
@@ -188,9 +188,10 @@ static void open_relay(struct socks_client *s, struct flow *f, struct stream *co
 	};
 	struct addr at = relay_address(s, control);
 	char why[NET_WHY_MAX];
-	struct dgram *below = dgram_udp_new(f->loop, core_resolver(f->core, f->loop), &spec, why);
-	struct dgram *d;
+	struct dgram *below, *d;
 
+	spec.target = at;
+	below = dialer_dgram(o->dialer, f->loop, &spec, f, why);
 	if (!below) {
 		stream_close(control, 0);
 		flow_failed(f, -ERR_SYS, why);
@@ -233,10 +234,6 @@ static void socks_open(struct outbound *ob, struct flow *f)
 	struct out_socks *o = container_of(ob, struct out_socks, o);
 	struct socks_client *s;
 
-	if (f->net == CONF_UDP && *o->conf->stream.sockopt.dialer_proxy) {
-		flow_failed(f, -ERR_UNSUPPORTED, "SOCKS over another outbound carries no UDP");
-		return;
-	}
 	s = calloc(1, sizeof(*s));
 	if (!s) {
 		flow_failed(f, -ERR_NOMEM, NULL);

@@ -209,7 +209,7 @@ static void open_udp(struct out_ss *v, struct flow *f)
 	struct ss_assoc *a = calloc(1, sizeof(*a));
 
 	if (a && key_assoc(a, &v->keys))
-		a->sock = dgram_udp_new(f->loop, core_resolver(v->o.core, f->loop), &spec, why);
+		a->sock = dialer_dgram(v->dialer, f->loop, &spec, f, why);
 	if (!a || !a->sock) {
 		if (a) {
 			ssudp_client_free(a->modern);

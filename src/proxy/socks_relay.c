@@ -63,9 +63,12 @@ static void ended(struct socks_relay *r, int err)
 		r->d.user->on_end(r->d.user, &r->d, err);
 }
 
-/* A relay with a name has an address that only the socket below knows: its port must do. */
+/* A relay with a name has an address that only the socket below knows: its port must do. Another
+ * outbound may not say who answers; only the relay was asked. */
 static bool is_relay(const struct socks_relay *r, const struct addr *from)
 {
+	if (from->kind == ADDR_NONE)
+		return true;
 	return from->port == r->relay.port && (r->relay.kind != ADDR_IP || addr_eq(from, &r->relay));
 }
 

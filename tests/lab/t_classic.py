@@ -92,3 +92,43 @@ def target_strategy_off(t, near_peer, far_peer):
 for _n, _f in ((GARENNE, GARENNE), (GARENNE, XRAY), (XRAY, GARENNE)):
     add(f"classic/target-strategy/{_n.name}+{_f.name}", target_strategy, _n, _f, needs=(_n, _f))
 add("classic/target-strategy-off", target_strategy_off, GARENNE, GARENNE, needs=(GARENNE,))
+
+
+# ---- UDP through another outbound -------------------------------------------
+
+def udp_chain(t, kind, far_peer, how):
+    """An outbound that reaches its server by another one, which is the only way there:
+    everything it talks to is on the far host's loopback."""
+    t.need(GARENNE, far_peer)
+    net = t.net(netns.Pair)
+    targets = Targets(t, net.server)
+    carrier = configs.CARRIERS["vless-tls"]
+    socks, ss = configs.CARRIERS["socks"], configs.CARRIERS["ss2022-aes128"]
+    ins = [carrier.far("in", net.server_addr[4], HUB_PORT, t.pki),
+           socks.far("socks", "127.0.0.1", 1090), ss.far("ss", "127.0.0.1", 8388)]
+    t.program(far_peer, net.server, configs.config(ins, [configs.freedom()]), "far")
+    out = {"freedom": lambda: configs.freedom("out"),
+           "socks": lambda: socks.near("out", "127.0.0.1", 1090),
+           "shadowsocks": lambda: ss.near("out", "127.0.0.1", 8388)}[kind]()
+    if how == "dialerProxy":
+        out["streamSettings"] = {"sockopt": {"dialerProxy": "hub"}}
+    else:
+        out["proxySettings"] = {"tag": "hub"}
+    t.program(GARENNE, net.client, configs.config(
+        [configs.socks_in("in", "127.0.0.1", 1080)],
+        [out, carrier.near("hub", net.server_addr[4], HUB_PORT, t.pki)]), "near")
+    via = traffic.Socks5(net.client, "127.0.0.1", 1080)
+    traffic.check_echo(via, "127.0.0.1", targets.echo.port)
+    traffic.udp_ask(via, "127.0.0.1", targets.udp.port)
+    traffic.check_udp(via, "127.0.0.1", targets.udp.port, traffic.MIB // 2)
+    if kind == "freedom":
+        traffic.check_full_cone(via, "127.0.0.1", [targets.udp.port, targets.udp2.port])
+        traffic.udp_ask(via, "localhost", targets.udp.port)
+
+
+for _k in ("freedom", "socks", "shadowsocks"):
+    for _p in (GARENNE, XRAY):
+        add(f"classic/udp-chain/{_k}/{_p.name}-far", udp_chain, _k, _p, "dialerProxy",
+            needs=(GARENNE, _p))
+add("classic/udp-chain/proxy-settings", udp_chain, "freedom", GARENNE, "proxySettings",
+    needs=(GARENNE,))

@@ -343,6 +343,46 @@ static void test_udp_blocked(void **state)
 	assert_int_equal(rig_end(&r), 0);
 }
 
+/* By way of another outbound: packets and answers pass, the rules hold all the same. */
+static void test_udp_through_another(void **state)
+{
+	struct conf_port_range closed;
+	struct conf_final_rule rule = {.ports = {&closed, 1, true}};
+	const struct conf_out_freedom conf = {.final_rules = &rule, .n_final_rules = 1}, plain = {0};
+	struct ipport at, bad_at, from;
+	struct addr to, bad;
+	struct guest g;
+	struct rig r;
+	char got[64];
+	int t, bad_t;
+
+	(void)state;
+	t = rig_target(SOCK_DGRAM, &at);
+	bad_t = rig_target(SOCK_DGRAM, &bad_at);
+	closed = (struct conf_port_range){bad_at.port, bad_at.port};
+	rig_begin(&r);
+	r.out_conf[0].freedom = conf;
+	r.out_conf[0].stream.sockopt.dialer_proxy = "hub";
+	r.out_conf[1].freedom = plain;
+	r.out_conf[1].tag = "hub";
+	assert_true(rig_add_out(&r, out_freedom_new(&r.core, &r.out_conf[0])));
+	assert_true(rig_add_out(&r, out_freedom_new(&r.core, &r.out_conf[1])));
+	to = addr_of(&at);
+	bad = addr_of(&bad_at);
+	flow_dispatch(guest_visit(&r, &g, CONF_UDP, &to));
+	guest_put(&g, &bad, "lost");
+	guest_put(&g, &to, "through");
+	assert_int_equal(rig_recv(&r, t, got, sizeof(got), &from), 7);
+	assert_int_equal(recv(bad_t, got, sizeof(got), 0), -1);
+	assert_true(rig_sendto(t, "answer", 6, &from));
+	turn_until(r.l, g.got_n);
+	assert_memory_equal(g.got, "answer", 6);
+	assert_true(addr_eq(&g.from, &to));
+	close(t);
+	close(bad_t);
+	assert_int_equal(rig_end(&r), 0);
+}
+
 static void test_udp_redirect_header_and_noises(void **state)
 {
 	const struct conf_noise noises[] = {
@@ -399,6 +439,7 @@ int main(void)
 		cmocka_unit_test(test_giving_up_while_dialling),
 		cmocka_unit_test(test_udp),
 		cmocka_unit_test(test_udp_blocked),
+		cmocka_unit_test(test_udp_through_another),
 		cmocka_unit_test(test_udp_redirect_header_and_noises),
 	};
 
