@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/cert.h"
 #include "app/cli.h"
 #include "app/mesh_dir.h"
 #include "app/opts.h"
@@ -12,6 +11,7 @@
 #include "crypto/rand.h"
 #include "crypto/secret.h"
 #include "mesh/plan.h"
+#include "net/cert.h"
 
 enum { MEMBER_MAX = 8192, CERT_VALID_S = 10 * 365 * 86400 };
 

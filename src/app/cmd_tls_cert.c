@@ -6,11 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "app/cert.h"
 #include "app/cli.h"
 #include "app/opts.h"
 #include "base/err.h"
 #include "crypto/secret.h"
+#include "net/cert.h"
 
 enum {
 	EXPIRE_DEFAULT_S = 90 * 86400,

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "app/cert.h"
 #include "app/cli.h"
 #include "app/opts.h"
+#include "net/cert.h"
 
 /* The leaf comes first in a file that a server shows; what follows signed it. */
 static void print_one(const X509 *x, int number)

@@ -13,12 +13,12 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "app/cert.h"
 #include "app/cli.h"
 #include "app/knock.h"
 #include "app/opts.h"
 #include "base/addr.h"
 #include "base/err.h"
+#include "net/cert.h"
 
 enum { TIMEOUT_MS = 10000 };
 

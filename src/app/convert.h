@@ -20,9 +20,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "app/cert.h"
 #include "base/uuid.h"
 #include "conf/conf.h"
+#include "net/cert.h"
 
 enum { CONVERT_LINKS_MAX = 16, CONVERT_VISITORS_MAX = 256 };
 

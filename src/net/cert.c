@@ -1,4 +1,4 @@
-#include "app/cert.h"
+#include "net/cert.h"
 
 #include <errno.h>
 #include <openssl/bio.h>

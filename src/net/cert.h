@@ -1,9 +1,9 @@
 /*
- * Certificates that our own commands make: a P-256 key, a certificate for some
+ * Certificates that we make ourselves: a P-256 key, a certificate for some
  * names, signed by itself or by another one, and the texts of both.
  */
-#ifndef GARENNE_APP_CERT_H
-#define GARENNE_APP_CERT_H
+#ifndef GARENNE_NET_CERT_H
+#define GARENNE_NET_CERT_H
 
 #include <openssl/evp.h>
 #include <openssl/x509.h>
