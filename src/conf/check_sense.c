@@ -99,7 +99,7 @@ static void check_ports(struct load *ld)
 static bool has_certificate(const struct conf_tls *t)
 {
 	for (size_t i = 0; i < t->n_certs; i++)
-		if (t->certs[i].usage == CONF_CERT_SERVE)
+		if (t->certs[i].usage != CONF_CERT_VERIFY)
 			return true;
 	return false;
 }

@@ -96,25 +96,21 @@ static void cert_parse(const struct jnode *n, struct conf_cert *out)
 		KNOWN("usage"),
 		KNOWN("ocspStapling"),
 		KNOWN("oneTimeLoading"),
-		{"buildChain", KEY_NO_EFFECT, "certificates are not issued on the fly"},
+		KNOWN("buildChain"),
 		KEYS_END,
 	};
 	static const struct word usages[] = {{"encipherment", CONF_CERT_SERVE},
 					     {"", CONF_CERT_SERVE},
 					     {"verify", CONF_CERT_VERIFY},
-					     {"issue", 100},
+					     {"issue", CONF_CERT_ISSUE},
 					     {NULL, 0}};
-	int usage;
 
 	out->cert_file = out->key_file = out->cert_pem = out->key_pem = "";
 	out->at = jnode_at(n);
 	if (!jnode_object(n, keys))
 		return;
-	usage = jnode_word(n, "usage", usages, CONF_CERT_SERVE);
-	if (usage == 100)
-		jnode_error(n, "usage \"issue\" (certificates issued on the fly) is not supported");
-	else
-		out->usage = (enum conf_cert_usage)usage;
+	out->usage = (enum conf_cert_usage)jnode_word(n, "usage", usages, CONF_CERT_SERVE);
+	out->build_chain = jnode_bool(n, "buildChain", false);
 	out->cert_file = readable_file(n, "certificateFile");
 	out->key_file = readable_file(n, "keyFile");
 	if (*out->cert_file == 0)
@@ -127,7 +123,7 @@ static void cert_parse(const struct jnode *n, struct conf_cert *out)
 	if (*out->cert_file == 0 && *out->cert_pem == 0)
 		jnode_error(n, "failed to parse certificate > neither certificateFile nor "
 			       "certificate is given");
-	else if (out->usage == CONF_CERT_SERVE && *out->key_file == 0 && *out->key_pem == 0)
+	else if (out->usage != CONF_CERT_VERIFY && *out->key_file == 0 && *out->key_pem == 0)
 		jnode_error(n, "failed to parse certificate > neither keyFile nor key is given");
 }
 

@@ -17,6 +17,7 @@ enum conf_security {
 enum conf_cert_usage {
 	CONF_CERT_SERVE = 0, /* shown to clients ("encipherment") */
 	CONF_CERT_VERIFY,    /* an additional root for checking servers */
+	CONF_CERT_ISSUE,     /* an authority that signs a certificate for each name asked for */
 };
 
 /* Either the file or the PEM text is set, the file wins; paths are ready to open. */
@@ -27,6 +28,7 @@ struct conf_cert {
 	const char *cert_pem, *key_pem; /* key_pem is secret */
 	uint32_t ocsp_s;		/* stapling interval, 0 off */
 	bool one_time;			/* never read the files again */
+	bool build_chain;		/* issue: the authority's certificates are sent, too */
 };
 
 enum { CONF_PIN_LEN = 32 };

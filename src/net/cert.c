@@ -17,6 +17,7 @@
 enum {
 	BACKDATE_S = 3600, /* for clocks that are a little behind */
 	SERIAL_LEN = 16,
+	CN_MAX = 64, /* RFC 5280, ub-common-name */
 };
 
 void cert_fini(struct cert *c)
@@ -46,8 +47,9 @@ static int set_serial(X509 *x)
 static int set_subject(X509 *x, const struct cert_spec *spec)
 {
 	X509_NAME *name = X509_get_subject_name(x);
+	bool fits = spec->n_names && strlen(spec->names[0]) <= CN_MAX;
 	const char *cn = *spec->common_name ? spec->common_name
-			 : spec->n_names    ? spec->names[0]
+			 : fits		    ? spec->names[0]
 					    : "garenne";
 
 	if (*spec->organization &&
@@ -144,9 +146,16 @@ static int add_extensions(X509 *x, X509 *issuer, const struct cert_spec *spec)
 	return err ? err : add_names(x, spec);
 }
 
+/* These have their hash inside. */
+static const EVP_MD *digest_for(const EVP_PKEY *key)
+{
+	return EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_is_a(key, "ED448") ? NULL : EVP_sha256();
+}
+
 static int fill(struct cert *c, const struct cert_spec *spec)
 {
 	X509 *issuer = spec->issuer ? spec->issuer->x : c->x;
+	EVP_PKEY *by = spec->issuer ? spec->issuer->key : c->key;
 	int err = set_serial(c->x);
 
 	if (!err)
@@ -159,7 +168,7 @@ static int fill(struct cert *c, const struct cert_spec *spec)
 		err = -ERR_TLS;
 	if (!err)
 		err = add_extensions(c->x, issuer, spec);
-	if (!err && X509_sign(c->x, spec->issuer ? spec->issuer->key : c->key, EVP_sha256()) == 0)
+	if (!err && X509_sign(c->x, by, digest_for(by)) == 0)
 		err = -ERR_TLS;
 	return err;
 }

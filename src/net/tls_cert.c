@@ -83,17 +83,28 @@ static int each_cert(const struct conf_cert *c, char *why,
 	return 0;
 }
 
-static int use_one(void *arg, X509 *x, size_t i)
-{
-	SSL_CTX *ctx = arg;
-	bool ok = i == 0 ? SSL_CTX_use_certificate(ctx, x) == 1
-			 : SSL_CTX_add1_chain_cert(ctx, x) == 1;
+struct parts {
+	X509 *leaf;
+	STACK_OF(X509) *chain;
+};
 
+static int take_one(void *arg, X509 *x, size_t i)
+{
+	struct parts *p = arg;
+
+	if (i == 0) {
+		p->leaf = x;
+		return 0;
+	}
+	if (!p->chain)
+		p->chain = sk_X509_new_null();
+	if (p->chain && sk_X509_push(p->chain, x))
+		return 0;
 	X509_free(x);
-	return ok ? 0 : -ERR_TLS;
+	return -ERR_NOMEM;
 }
 
-static int use_key(SSL_CTX *ctx, const struct conf_cert *c, char *why)
+static int read_key(EVP_PKEY **out, const struct conf_cert *c, X509 *leaf, char *why)
 {
 	/* One PEM with both parts is allowed: the key is then looked for in the certificate's. */
 	bool apart = *c->key_file || *c->key_pem;
@@ -102,7 +113,6 @@ static int use_key(SSL_CTX *ctx, const struct conf_cert *c, char *why)
 	BIO *b = open_pem(file, pem, who, why);
 	bool asked = false;
 	EVP_PKEY *key;
-	int err = 0;
 
 	if (!b)
 		return -ERR_SYS;
@@ -112,18 +122,50 @@ static int use_key(SSL_CTX *ctx, const struct conf_cert *c, char *why)
 		return complain(why, -ERR_MALFORMED, who,
 				asked ? "the private key has a pass phrase, which is not supported"
 				      : "no usable private key in it");
-	if (SSL_CTX_use_PrivateKey(ctx, key) != 1 || SSL_CTX_check_private_key(ctx) != 1)
-		err = complain(why, -ERR_MALFORMED, who,
-			       "the private key does not belong to the certificate");
-	EVP_PKEY_free(key);
-	return err;
+	if (X509_check_private_key(leaf, key) != 1) {
+		EVP_PKEY_free(key);
+		return complain(why, -ERR_MALFORMED, who,
+				"the private key does not belong to the certificate");
+	}
+	*out = key;
+	return 0;
+}
+
+int tls_cert_read(X509 **leaf, STACK_OF(X509) **chain, EVP_PKEY **key, const struct conf_cert *c,
+		  char *why)
+{
+	struct parts p = {NULL, NULL};
+	int err = each_cert(c, why, take_one, &p);
+
+	if (!err)
+		err = read_key(key, c, p.leaf, why);
+	if (err) {
+		X509_free(p.leaf);
+		sk_X509_pop_free(p.chain, X509_free);
+		return err;
+	}
+	*leaf = p.leaf;
+	*chain = p.chain;
+	return 0;
 }
 
 int tls_cert_use(SSL_CTX *ctx, const struct conf_cert *c, char *why)
 {
-	int err = each_cert(c, why, use_one, ctx);
+	STACK_OF(X509) *chain;
+	EVP_PKEY *key;
+	X509 *leaf;
+	int err = tls_cert_read(&leaf, &chain, &key, c, why);
 
-	return err ? err : use_key(ctx, c, why);
+	if (err)
+		return err;
+	if (SSL_CTX_use_certificate(ctx, leaf) != 1 || SSL_CTX_use_PrivateKey(ctx, key) != 1 ||
+	    (chain && SSL_CTX_set1_chain(ctx, chain) != 1))
+		err = complain(why, -ERR_TLS, label(c->cert_file, c),
+			       "this certificate is not usable here");
+	X509_free(leaf);
+	sk_X509_pop_free(chain, X509_free);
+	EVP_PKEY_free(key);
+	return err;
 }
 
 static int trust_one(void *arg, X509 *x, size_t i)
@@ -238,18 +280,28 @@ void tls_pair_unref(struct tls_pair *p)
 	free(p);
 }
 
-struct tls_pair *tls_pair_load(SSL_CTX *ctx, const struct conf_cert *c, char *why)
+struct tls_pair *tls_pair_bare(SSL_CTX *ctx)
 {
 	struct tls_pair *p = calloc(1, sizeof(*p));
-	int err;
 
 	if (!p) {
 		SSL_CTX_free(ctx);
-		complain(why, 0, label(c->cert_file, c), "out of memory");
 		return NULL;
 	}
 	atomic_init(&p->refs, 1);
 	p->ctx = ctx;
+	return p;
+}
+
+struct tls_pair *tls_pair_load(SSL_CTX *ctx, const struct conf_cert *c, char *why)
+{
+	struct tls_pair *p = tls_pair_bare(ctx);
+	int err;
+
+	if (!p) {
+		complain(why, 0, label(c->cert_file, c), "out of memory");
+		return NULL;
+	}
 	tls_stamps_take(&p->stamps, c);
 	err = tls_cert_use(ctx, c, why);
 	if (!err) {

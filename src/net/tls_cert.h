@@ -49,6 +49,10 @@ struct tls_pairs {
 /** Puts certificate, chain and key of @c into @ctx. 0, or -ERR_* and the cause, with the file's
  * name, in @why[TLS_WHY_MAX]. */
 int tls_cert_use(SSL_CTX *ctx, const struct conf_cert *c, char *why);
+/** Reads the first certificate, those behind it (NULL when there are none) and the key of @c. Gives
+ * all three. 0 or as above, then nothing is given. */
+int tls_cert_read(X509 **leaf, STACK_OF(X509) **chain, EVP_PKEY **key, const struct conf_cert *c,
+		  char *why);
 /** Adds every certificate of @c to @store as a root. 0 or as above. */
 int tls_cert_trust(X509_STORE *store, const struct conf_cert *c, char *why);
 
@@ -59,6 +63,8 @@ bool tls_stamps_eq(const struct tls_stamps *a, const struct tls_stamps *b);
 /** Makes a pair with one reference: takes @ctx, also on failure. Gives, or NULL and the cause in
  * @why[TLS_WHY_MAX]. */
 struct tls_pair *tls_pair_load(SSL_CTX *ctx, const struct conf_cert *c, char *why);
+/** One without a certificate, for handshakes that get theirs in another way. Takes @ctx. */
+struct tls_pair *tls_pair_bare(SSL_CTX *ctx);
 struct tls_pair *tls_pair_ref(struct tls_pair *p);
 /** Takes NULL too. */
 void tls_pair_unref(struct tls_pair *p);

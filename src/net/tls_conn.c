@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "crypto/secret.h"
 #include "net/tls_alert.h"
+#include "net/tls_issue.h"
 #include "net/tls_session.h"
 #include "net/tls_verify.h"
 
@@ -150,6 +151,18 @@ void tls_conn_sni(const struct tls_conn *c, char out[ADDR_NAME_MAX + 1])
 	out[n] = 0;
 }
 
+/* What no certificate is there for is issued. A client without a name gets the first certificate,
+ * as ever, or when there is none, one without a name. */
+static bool issues_for(const struct tls_conn *c, const char *sni)
+{
+	if (!c->ctx->issuer)
+		return false;
+	if (!*sni)
+		return !c->ctx->conf->reject_unknown_sni &&
+		       !SSL_CTX_get0_certificate(c->pairs->v[0]->ctx);
+	return !tls_pairs_choose(c->pairs, sni, true);
+}
+
 int tls_conn_on_servername(SSL *ssl, int *alert, void *arg)
 {
 	struct tls_conn *c = of(ssl);
@@ -158,6 +171,12 @@ int tls_conn_on_servername(SSL *ssl, int *alert, void *arg)
 
 	(void)arg;
 	tls_conn_sni(c, sni);
+	if (issues_for(c, sni)) {
+		if (tls_issuer_serve(c->ctx->issuer, ssl, sni, c->why) == 0)
+			return SSL_TLSEXT_ERR_OK;
+		*alert = SSL_AD_UNRECOGNIZED_NAME;
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	}
 	p = tls_pairs_choose(c->pairs, sni, c->ctx->conf->reject_unknown_sni);
 	if (!p) {
 		snprintf(c->why, sizeof(c->why), "rejectUnknownSni: no certificate for %.200s",

@@ -20,6 +20,7 @@
 struct conf_reality_client;
 struct fingerprint;
 struct mldsa65_pub;
+struct tls_issuer;
 struct tls_sessions;
 
 struct tls_ctx {
@@ -38,6 +39,7 @@ struct tls_ctx {
 	struct tls_sessions *sessions; /* client with resumption, else NULL */
 	pthread_mutex_t lock;	       /* for @pairs */
 	struct tls_pairs *pairs;       /* server */
+	struct tls_issuer *issuer;     /* server: signs for names that no pair has; or NULL */
 	struct tls_renewal *renewals;  /* server: what reloading remembers, one per pair */
 	struct timer reload;
 	bool watched;

@@ -14,6 +14,7 @@
 #include "crypto/mldsa65.h"
 #include "net/tls_conn.h"
 #include "net/tls_hello.h"
+#include "net/tls_issue.h"
 #include "net/tls_session.h"
 
 enum { LIST_MAX = 1024 };
@@ -205,6 +206,7 @@ static SSL_CTX *build_common(const struct tls_ctx *x, char *why)
 	return s;
 }
 
+/* @c NULL: for an issuer. */
 static struct tls_pair *build_pair(struct tls_ctx *x, const struct conf_cert *c, char *why)
 {
 	SSL_CTX *s = build_common(x, why);
@@ -213,34 +215,52 @@ static struct tls_pair *build_pair(struct tls_ctx *x, const struct conf_cert *c,
 		return NULL;
 	SSL_CTX_set_tlsext_servername_callback(s, tls_conn_on_servername);
 	SSL_CTX_set_alpn_select_cb(s, tls_conn_on_alpn, x);
-	return tls_pair_load(s, c, why);
+	return c ? tls_pair_load(s, c, why) : tls_pair_bare(s);
+}
+
+/* The first one that may sign does. */
+static int build_issuer(struct tls_ctx *x, char *why)
+{
+	for (size_t i = 0; i < x->conf->n_certs && !x->issuer; i++) {
+		if (x->conf->certs[i].usage != CONF_CERT_ISSUE)
+			continue;
+		x->issuer = tls_issuer_new(&x->conf->certs[i], why);
+		if (!x->issuer)
+			return -ERR_TLS;
+	}
+	return 0;
+}
+
+static int add_pair(struct tls_ctx *x, const struct conf_cert *c, char *why)
+{
+	struct tls_pair *p = build_pair(x, c, why);
+
+	if (!p)
+		return -ERR_TLS;
+	x->renewals[x->pairs->n].conf = c;
+	x->pairs->v[x->pairs->n++] = p;
+	return 0;
 }
 
 static int build_server(struct tls_ctx *x, char *why)
 {
+	int err = build_issuer(x, why);
 	size_t n = 0;
 
 	for (size_t i = 0; i < x->conf->n_certs; i++)
 		n += x->conf->certs[i].usage == CONF_CERT_SERVE;
-	if (n == 0)
+	if (!err && n == 0 && !x->issuer)
 		return complain(why, "certificates:", "a server needs at least one");
-	x->pairs = tls_pairs_new(n);
-	x->renewals = calloc(n, sizeof(*x->renewals));
+	x->pairs = tls_pairs_new(n + 1);
+	x->renewals = calloc(n + 1, sizeof(*x->renewals));
 	if (!x->pairs || !x->renewals)
 		return complain(why, "out of memory", "");
-	for (size_t i = 0; i < x->conf->n_certs; i++) {
-		const struct conf_cert *c = &x->conf->certs[i];
-		struct tls_pair *p;
-
-		if (c->usage != CONF_CERT_SERVE)
-			continue;
-		p = build_pair(x, c, why);
-		if (!p)
-			return -ERR_TLS;
-		x->renewals[x->pairs->n].conf = c;
-		x->pairs->v[x->pairs->n++] = p;
-	}
-	return 0;
+	for (size_t i = 0; i < x->conf->n_certs && !err; i++)
+		if (x->conf->certs[i].usage == CONF_CERT_SERVE)
+			err = add_pair(x, &x->conf->certs[i], why);
+	if (!err && n == 0)
+		err = add_pair(x, NULL, why);
+	return err;
 }
 
 static int add_roots(SSL_CTX *s, const struct conf_tls *c, char *why)
@@ -248,7 +268,9 @@ static int add_roots(SSL_CTX *s, const struct conf_tls *c, char *why)
 	if (!c->disable_system_root && SSL_CTX_set_default_verify_paths(s) != 1)
 		log_warn("tls", "the system's root certificates cannot be used");
 	for (size_t i = 0; i < c->n_certs; i++) {
-		int err = tls_cert_trust(SSL_CTX_get_cert_store(s), &c->certs[i], why);
+		int err = c->certs[i].usage == CONF_CERT_ISSUE
+				  ? 0
+				  : tls_cert_trust(SSL_CTX_get_cert_store(s), &c->certs[i], why);
 
 		if (err)
 			return err;
@@ -419,6 +441,7 @@ void tls_ctx_unref(struct tls_ctx *x)
 		return;
 	SSL_CTX_free(x->client);
 	tls_pairs_unref(x->pairs);
+	tls_issuer_free(x->issuer);
 	tls_sessions_free(x->sessions);
 	BIO_meth_free(x->bio);
 	if (x->keylog_fd != -1)
@@ -447,6 +470,8 @@ static struct tls_pair *renew(struct tls_ctx *x, struct tls_renewal *r, struct t
 	struct tls_pair *p;
 	char why[TLS_WHY_MAX];
 
+	if (!r->conf)
+		return tls_pair_ref(old);
 	tls_stamps_take(&now, r->conf);
 	if (r->conf->one_time || tls_stamps_eq(&now, &old->stamps))
 		return tls_pair_ref(old);
@@ -481,6 +506,11 @@ int tls_ctx_reload(struct tls_ctx *x)
 	x->pairs = now;
 	pthread_mutex_unlock(&x->lock);
 	tls_pairs_unref(old);
+	if (x->issuer) {
+		int issuer = tls_issuer_reload(x->issuer);
+
+		result = issuer < 0 || (issuer && !result) ? issuer : result;
+	}
 	return result;
 }
 
@@ -496,9 +526,11 @@ void tls_ctx_watch(struct tls_ctx *x, struct loop *l)
 {
 	bool files = false;
 
-	for (size_t i = 0; x->pairs && i < x->pairs->n; i++)
-		files = files ||
-			(!x->renewals[i].conf->one_time && *x->renewals[i].conf->cert_file);
+	for (size_t i = 0; x->pairs && i < x->conf->n_certs; i++) {
+		const struct conf_cert *c = &x->conf->certs[i];
+
+		files |= c->usage != CONF_CERT_VERIFY && !c->one_time && *c->cert_file;
+	}
 	if (!files || x->watched)
 		return;
 	x->watched = true;

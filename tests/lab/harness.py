@@ -39,18 +39,17 @@ class Pki:
     """A certificate authority of the lab and one server certificate for vps.test."""
 
     def __init__(self, folder):
-        self.ca, self.cert, self.key = (os.path.join(folder, n)
-                                        for n in ("ca.pem", "cert.pem", "key.pem"))
+        self.ca, self.ca_key, self.cert, self.key = (os.path.join(folder, n) for n in (
+            "ca.pem", "ca-key.pem", "cert.pem", "key.pem"))
         if os.path.exists(self.cert):
             return
         os.makedirs(folder, exist_ok=True)
         new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
                "-nodes", "-days", "30"]
-        ca_key = os.path.join(folder, "ca-key.pem")
-        netns.run(new + ["-keyout", ca_key, "-out", self.ca, "-subj", "/CN=lab CA",
+        netns.run(new + ["-keyout", self.ca_key, "-out", self.ca, "-subj", "/CN=lab CA",
                          "-addext", "keyUsage=critical,keyCertSign"])
         san = "subjectAltName=DNS:vps.test,DNS:hub.test,IP:203.0.113.10,IP:2001:db8::10"
-        netns.run(new + ["-CA", self.ca, "-CAkey", ca_key, "-keyout", self.key, "-out", self.cert,
+        netns.run(new + ["-CA", self.ca, "-CAkey", self.ca_key, "-keyout", self.key, "-out", self.cert,
                          "-subj", "/CN=vps.test", "-addext", san,
                          "-addext", "basicConstraints=critical,CA:FALSE"])
 

@@ -132,3 +132,33 @@ for _k in ("freedom", "socks", "shadowsocks"):
             needs=(GARENNE, _p))
 add("classic/udp-chain/proxy-settings", udp_chain, "freedom", GARENNE, "proxySettings",
     needs=(GARENNE,))
+
+
+# ---- certificates -----------------------------------------------------------
+
+def issued(t, near_peer, far_peer):
+    """The server signs a certificate for whatever name it is asked for."""
+    t.need(near_peer, far_peer)
+    net = t.net(netns.Pair)
+    targets = Targets(t, net.server)
+    carrier = configs.CARRIERS["vless-tls"]
+    far = carrier.far("in", net.server_addr[4], HUB_PORT, t.pki)
+    far["streamSettings"]["tlsSettings"] = {"certificates": [{
+        "usage": "issue", "certificateFile": t.pki.ca, "keyFile": t.pki.ca_key}]}
+    t.program(far_peer, net.server, configs.config([far], [configs.freedom()]), "far")
+    names = ("one.test", "two.example.org")
+    outs, ins, rules = [], [], []
+    for n, name in enumerate(names):
+        o = carrier.near(f"out{n}", net.server_addr[4], HUB_PORT, t.pki)
+        o["streamSettings"] = configs.tls_client(t.pki, name)
+        outs.append(o)
+        ins.append(configs.socks_in(f"in{n}", "127.0.0.1", 1080 + n))
+        rules.append(configs.rule(f"out{n}", inboundTag=[f"in{n}"]))
+    t.program(near_peer, net.client, configs.config(ins, outs, rules), "near")
+    for n in range(len(names)):
+        via = traffic.Socks5(net.client, "127.0.0.1", 1080 + n)
+        traffic.check_echo(via, net.server_addr[4], targets.echo.port)
+
+
+for _n, _f in ((GARENNE, GARENNE), (XRAY, GARENNE), (GARENNE, XRAY)):
+    add(f"classic/issued-certificate/{_n.name}+{_f.name}", issued, _n, _f, needs=(_n, _f))
