@@ -212,6 +212,7 @@ lab: $(B)/garenne
 	@scripts/lab.sh
 
 bench: $(B)/garenne
+	@scripts/install-deps.sh --bench
 	@scripts/bench.sh
 
 install: $(B)/garenne

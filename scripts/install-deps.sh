@@ -1,6 +1,6 @@
 #!/bin/sh
-# install-deps.sh [--build-only | --demo]: installs, by name from Debian 12, what
-# building, the demonstration and the tests need and this machine lacks. Does
+# install-deps.sh [--build-only | --demo | --bench]: installs, by name from Debian 12, what
+# building, the demonstration, the tests or the benchmarks need and this machine lacks. Does
 # nothing when nothing is missing.
 #
 # Some of the test peers come with a service. It is neither started nor enabled:
@@ -14,14 +14,17 @@ hosts="python3 iproute2 iputils-ping nftables util-linux curl openssl"
 # clang and its runtime fuzz; the rest are programs to talk to, and Go modules need CAs.
 tests="clang libclang-rt-14-dev llvm-14 ca-certificates procps v2ray shadowsocks-libev
 nginx-light iperf3 bind9-dnsutils valgrind nmap"
-services="v2ray shadowsocks-libev nginx"
+# What the benchmarks compare the mesh with.
+others="openvpn tinc wireguard-go wireguard-tools"
+services="v2ray shadowsocks-libev nginx openvpn tinc"
 
 case ${1:-} in
 --build-only) want=$build ;;
 --demo) want="$build $hosts" ;;
+--bench) want="$build $hosts $tests $others" ;;
 "") want="$build $hosts $tests" ;;
 *)
-	echo "usage: install-deps.sh [--build-only | --demo]" >&2
+	echo "usage: install-deps.sh [--build-only | --demo | --bench]" >&2
 	exit 2
 	;;
 esac

@@ -22,7 +22,7 @@ import sys
 import time
 import types
 
-from . import LabError, bench_tun, configs, harness, netns, peers
+from . import LabError, bench_mesh, bench_tun, configs, harness, netns, peers
 from .configs import CARRIERS
 from .proc import until
 from .t_reverse import CARRIER_PORT, DOMAIN, UUID
@@ -31,6 +31,7 @@ from .t_vision import HTTPS, NAME, Nginx
 FORWARD, SERVER, SOCKS = 8004, 9000, 1080
 PROXY = ("vless-vision", "vless-tls")
 GIB = 1 << 30
+MESH_TITLE = "site to site through the hub, beside other VPN programs"
 TUN_TITLE = "TUN to stream to socket, MTU 1500; beside a relay from socket to socket"
 
 
@@ -43,7 +44,8 @@ def options():
     a.add_argument("--mib", type=int, default=512, help="moved per bulk measurement")
     a.add_argument("--streams", default="1000,10000", help="idle streams for memory")
     a.add_argument("--quick", action="store_true", help="one round, less of everything")
-    a.add_argument("--only", default="bulk,conn,ping,memory,proxy,tun")
+    a.add_argument("--only", default="bulk,conn,ping,memory,proxy,tun,mesh")
+    a.add_argument("--security", default="tls", help="of the mesh: tls or reality")
     a.add_argument("--markdown", help="also write the tables to this file")
     a.add_argument("--garenne", help="the binary to measure")
     a.add_argument("--load", default=os.path.join(peers.ROOT, "build", "release", "load"))
@@ -335,7 +337,7 @@ def main():
     try:
         b = Bench(t, opts)
         todo = opts.only.split(",")
-        carriers = opts.carriers.split(",") if set(todo) - {"proxy", "tun"} else []
+        carriers = opts.carriers.split(",") if set(todo) - {"proxy", "tun", "mesh"} else []
         direct = b.direct() if carriers else {}
         b.run(programs, carriers)
         titles = {c: f"{opts.dialect} reverse over {c}" for c in carriers}
@@ -347,19 +349,21 @@ def main():
         for c in carriers:
             print(f"\n{titles[c]} (median of {opts.rounds}, {opts.mib} MiB a measurement)")
             show(table(b.figures, programs, c, direct))
-        tun = []
-        if "tun" in todo:
-            tun = bench_tun.rows(t, opts, b.load)
-            print(f"\n{TUN_TITLE}")
-            show(tun)
+        devices = []
+        for what, title, make in (("tun", TUN_TITLE, bench_tun.rows),
+                                  ("mesh", MESH_TITLE, bench_mesh.rows)):
+            if what in todo:
+                devices.append((title, make(t, opts, b.load)))
+                print(f"\n{title}")
+                show(devices[-1][1])
         if opts.markdown:
             with open(opts.markdown, "w") as f:
                 f.write(f"{os.cpu_count()} cores; " + ", ".join(p.version() for p in programs)
                         + f"; median of {opts.rounds} rounds, {opts.mib} MiB a measurement\n")
                 for c in carriers:
                     markdown(f, titles[c], table(b.figures, programs, c, direct))
-                if tun:
-                    markdown(f, TUN_TITLE, tun)
+                for title, table_rows in devices:
+                    markdown(f, title, table_rows)
     finally:
         t.stop_all()
         t.close()
