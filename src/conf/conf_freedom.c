@@ -1,9 +1,10 @@
-/* Settings of freedom: redirect, maps, final rules, fragments and noises. */
+/* Settings of freedom: redirect, final rules, fragments and noises. */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/err.h"
+#include "conf/map.h"
 #include "conf/sections.h"
 #include "conf/value_parse.h"
 #include "crypto/base64.h"
@@ -49,54 +50,6 @@ static void final_rules_parse(const struct jnode *settings, struct conf_out_free
 	jnode_each(it, &list) final_rule_parse(&it, &v[i++]);
 	out->final_rules = v;
 	out->n_final_rules = n;
-}
-
-/* ---- maps ---- */
-
-static bool map_prefix(const struct jnode *n, const char *key, struct prefix *out)
-{
-	struct jnode member;
-	char found[FOUND_MAX];
-
-	jnode_get(n, key, &member);
-	if (member.v && cJSON_IsString(member.v) &&
-	    prefix_parse(out, span_str(member.v->valuestring)) == 0)
-		return true;
-	jnode_error(&member, "found %s, expected a prefix like 192.168.1.0/24",
-		    jnode_found(&member, found, sizeof(found)));
-	return false;
-}
-
-static void map_parse(const struct jnode *n, struct conf_map *out)
-{
-	static const struct key keys[] = {KNOWN("from"), KNOWN("to"), KEYS_END};
-	bool from, to;
-
-	out->at = jnode_at(n);
-	if (!jnode_object(n, keys))
-		return;
-	from = map_prefix(n, "from", &out->from);
-	to = map_prefix(n, "to", &out->to);
-	if (from && to && (out->from.len != out->to.len || out->from.ip.family != out->to.ip.family))
-		jnode_error(n, "found /%u and /%u of IPv%u and IPv%u, expected two prefixes of one "
-			       "family and one length",
-			    out->from.len, out->to.len, out->from.ip.family, out->to.ip.family);
-}
-
-static void maps_parse(const struct jnode *settings, struct conf_out_freedom *out)
-{
-	struct conf_map *v;
-	struct jnode list, it;
-	size_t n, i = 0;
-
-	jnode_get(settings, "map", &list);
-	n = jnode_count(&list);
-	v = conf_arena_array(list.ld->arena, n, sizeof(*v));
-	if (!v)
-		return;
-	jnode_each(it, &list) map_parse(&it, &v[i++]);
-	out->maps = v;
-	out->n_maps = n;
 }
 
 /* ---- fragments ---- */
@@ -275,7 +228,7 @@ void conf_parse_freedom(const struct jnode *settings, struct conf_out_freedom *o
 	out->strategy = jnode_strategy(settings, strategy, "unsupported domain strategy");
 	jnode_get(settings, "redirect", &n);
 	jnode_redirect(&n, "redirect address", &out->redirect);
-	maps_parse(settings, out);
+	conf_parse_maps(settings, "map", &out->maps, &out->n_maps);
 	out->proxy_protocol = (uint8_t)jnode_int(settings, "proxyProtocol", 0, 2, 0);
 	out->level = conf_parse_level(settings, "userLevel");
 	final_rules_parse(settings, out);

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "base/err.h"
+#include "conf/map.h"
 #include "conf/sections.h"
 #include "conf/value_parse.h"
 #include "crypto/uuid5.h"
@@ -101,26 +102,40 @@ static void user_reverse(const struct jnode *user, struct conf_vless_user *out)
 		jnode_error(&n, "VLESS users: \"tag\" can't be empty for \"reverse\"");
 }
 
-/* One address of each family at most. */
+/* His own address, one of each family at most. */
+static void own_source(const struct jnode *n, const char *text, struct conf_vless_user *out)
+{
+	struct ip ip, *to;
+
+	if (ip_parse(&ip, span_str(text)) != 0) {
+		jnode_error(n, "found \"%.60s\", expected an IP address or a prefix", text);
+		return;
+	}
+	to = ip.family == 6 ? &out->source6 : &out->source4;
+	if (to->family)
+		jnode_error(n, "found \"%.60s\", a second IPv%u address, expected one of each "
+			       "family at most", text, ip.family);
+	else
+		*to = ip;
+}
+
 static void user_source(const struct jnode *user, struct conf_vless_user *out)
 {
 	struct conf_strs l = jnode_strs(user, "source");
+	struct prefix *v = conf_arena_array(user->ld->arena, l.n, sizeof(*v));
 	struct jnode n;
-	struct ip ip;
 
-	for (size_t i = 0; i < l.n; i++) {
-		bool ok = ip_parse(&ip, span_str(l.v[i])) == 0;
-		struct ip *to = ok && ip.family == 6 ? &out->source6 : &out->source4;
-
-		jnode_get(user, "source", &n);
-		if (!ok)
-			jnode_error(&n, "found \"%.60s\", expected an IP address", l.v[i]);
-		else if (to->family)
-			jnode_error(&n, "found \"%.60s\", a second IPv%u address, expected one of each "
-					"family at most", l.v[i], ip.family);
-		else
-			*to = ip;
+	jnode_get(user, "source", &n);
+	for (size_t i = 0; v && i < l.n; i++) {
+		if (!strchr(l.v[i], '/'))
+			own_source(&n, l.v[i], out);
+		if (prefix_parse(&v[out->n_sources], span_str(l.v[i])) == 0)
+			out->n_sources++;
+		else if (strchr(l.v[i], '/'))
+			jnode_error(&n, "found \"%.60s\", expected an IP address or a prefix",
+				    l.v[i]);
 	}
+	out->sources = v;
 }
 
 static void in_user_parse(const struct jnode *n, enum conf_flow flow, struct conf_vless_user *out)
@@ -373,7 +388,7 @@ void conf_parse_vless_out(const struct jnode *settings, struct conf_out_vless *o
 		KNOWN("address"), KNOWN("port"),     KNOWN("id"),    KNOWN("encryption"),
 		KNOWN("flow"),	  KNOWN("email"),    KNOWN("level"), KNOWN("reverse"),
 		KNOWN("testpre"), KNOWN("testseed"), KNOWN("vnext"), QUIET("seed"),
-		KNOWN("garenne"), KEYS_END,
+		KNOWN("garenne"), KNOWN("tellSource"), KEYS_END,
 	};
 	struct jnode address, vnext;
 
@@ -383,6 +398,7 @@ void conf_parse_vless_out(const struct jnode *settings, struct conf_out_vless *o
 	testseed_parse(settings, out->testseed);
 	out->testpre = (uint32_t)jnode_int(settings, "testpre", 0, 1000, 0);
 	out->garenne = jnode_bool(settings, "garenne", false);
+	conf_parse_maps(settings, "tellSource", &out->tell, &out->n_tell);
 	if (!jnode_get(settings, "address", &address)) {
 		vnext_parse(settings, out);
 		return;

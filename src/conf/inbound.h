@@ -82,6 +82,9 @@ struct conf_vless_user {
 	bool reverse_forward;	 /* ours: the bridge is an ordinary client, too */
 	/* ours: his flows have this source address, by family of their target; family 0: none */
 	struct ip source4, source6;
+	/* or one in these prefixes, if he says so; the two above are among them */
+	const struct prefix *sources;
+	size_t n_sources;
 };
 
 struct conf_fallback {

@@ -7,6 +7,7 @@
 
 #include "conf/dns.h"
 #include "conf/inbound.h"
+#include "conf/map.h"
 #include "conf/stream.h"
 #include "conf/value.h"
 
@@ -79,16 +80,10 @@ struct conf_noise {
 	bool ipv4, ipv6; /* for targets of these families */
 };
 
-/* Ours: targets of one prefix are dialled in another of the same length, host bits kept. */
-struct conf_map {
-	struct conf_at at;
-	struct prefix from, to;
-};
-
 struct conf_out_freedom {
 	enum conf_strategy strategy;
 	struct addr redirect;	/* ADDR_NONE keeps the host; port 0 keeps the port */
-	const struct conf_map *maps; /* the first that has the target counts; before @redirect */
+	const struct conf_map *maps; /* ours: the first that has the target counts; before @redirect */
 	size_t n_maps;
 	uint8_t proxy_protocol; /* 0, 1, 2 */
 	const struct conf_final_rule *final_rules;
@@ -109,6 +104,8 @@ struct conf_out_vless {
 	struct conf_vless_user user; /* reverse_tag: names an inbound here; "" no bridge */
 	struct conf_sniff reverse_sniff;
 	bool garenne;	  /* ours: the server is one of us, the file says */
+	const struct conf_map *tell; /* ours: which originators a server of ours is told, as whom */
+	size_t n_tell;
 	uint32_t testpre; /* idle connections opened in advance */
 	uint32_t testseed[4];
 };

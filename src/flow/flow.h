@@ -87,6 +87,7 @@ struct flow {
 	uint32_t level;		/* policy */
 	uint16_t vless_route;
 	struct ipport source;	/* family 0: unknown */
+	struct ip twin;		/* the originator's address of the other family; 0: unknown */
 	struct ipport local;
 	struct addr target;	/* what will be dialled */
 	struct addr *asked;	/* the name that @target had before its outbound wanted an address;

@@ -39,7 +39,7 @@ struct vless_conn {
 	const struct conf_fallback *fallback;
 	struct vless_request req; /* its spans are not valid after decode */
 	bool judged;		  /* the first read was looked at for fallbacks */
-	unsigned peer_caps; /* vless_cap.h; 0: stock */
+	struct vless_cap peer; /* no bits: stock */
 	bool vision;		  /* the flow of this connection */
 	char why[WHY_MAX];
 	char *sni, *alpn; /* only when there are fallbacks */
@@ -138,7 +138,7 @@ static ssize_t check_request(struct vless_conn *c, struct intake *k, struct span
 			    "forward proxy; \"forward\": true in his \"reverse\" allows it");
 	if (!bridge && c->req.command == VLESS_REVERSE)
 		return fail(k, -ERR_AUTH, "user is not allowed to create reverse proxy");
-	c->peer_caps = vless_cap_decode(c->req.addons).bits;
+	c->peer = vless_cap_decode(c->req.addons);
 	return check_flow(c, k, a.flow, behind);
 }
 
@@ -177,17 +177,37 @@ static ssize_t on_decode(struct intake_user *u, struct intake *k, struct span in
 	return n;
 }
 
-/* A user with an address of his own comes from there, wherever his connection comes from. */
+/* May the user say that a flow is somebody's, and could that one reach the target? */
+static bool may_say(const struct vless_conn *c, const struct ip *ip)
+{
+	const struct addr *to = &c->req.target;
+
+	if (!ip->family || (to->kind == ADDR_IP && to->ip.family != ip->family))
+		return false;
+	for (size_t i = 0; i < c->user->n_sources; i++)
+		if (prefix_has(&c->user->sources[i], ip))
+			return true;
+	return false;
+}
+
+/* A user with an address of his own comes from there, wherever his connection comes from; or from
+ * one of those for which he speaks. */
 static void set_source(const struct vless_conn *c, struct flow *f)
 {
 	const struct conf_vless_user *u = c->user;
 	bool v6 = c->req.target.kind == ADDR_IP && c->req.target.ip.family == 6;
 
+	if (may_say(c, &c->peer.source.ip)) {
+		f->source = c->peer.source;
+		return;
+	}
 	f->source = c->source;
-	if (v6 ? u->source6.family : u->source4.family)
+	if (v6 ? u->source6.family : u->source4.family) {
 		f->source.ip = v6 ? u->source6 : u->source4;
-	else if (u->source4.family || u->source6.family)
+		f->twin = v6 ? u->source4 : u->source6;
+	} else if (u->source4.family || u->source6.family) {
 		f->source.ip = v6 ? u->source4 : u->source6;
+	}
 }
 
 static void to_flow(struct vless_conn *c, struct flow *f, struct stream *s)
@@ -200,7 +220,7 @@ static void to_flow(struct vless_conn *c, struct flow *f, struct stream *s)
 	f->vless_route = vless_route(&c->req.id);
 	f->target = c->req.target;
 	f->in = s;
-	f->in_half_close = c->peer_caps & VLESS_CAP_HALF_CLOSE;
+	f->in_half_close = c->peer.bits & VLESS_CAP_HALF_CLOSE;
 }
 
 static void serve_udp(struct flow *f)
@@ -226,7 +246,7 @@ static struct span response(uint8_t refusal, uint8_t out[VLESS_RESPONSE_MAX])
 {
 	uint8_t addons[VLESS_CAP_ADDONS_MAX];
 	struct wr a = wr_of(addons, sizeof(addons)), w = wr_of(out, VLESS_RESPONSE_MAX);
-	struct vless_cap cap = {VLESS_CAP_ALL, refusal};
+	struct vless_cap cap = {.bits = VLESS_CAP_ALL, .refusal = refusal};
 	struct vless_response resp;
 
 	vless_cap_encode(&a, &cap);
@@ -276,7 +296,7 @@ static struct stream *wrap(struct vless_conn *c, struct stream *below, struct bu
 {
 	uint8_t head[VLESS_RESPONSE_MAX];
 	struct vless_side side = {.head = response(0, head),
-				  .half_close = c->peer_caps & VLESS_CAP_HALF_CLOSE};
+				  .half_close = c->peer.bits & VLESS_CAP_HALF_CLOSE};
 	struct vision_side vision = {.id = &c->req.id, .seed = c->owner->conf->testseed};
 	struct stream *s = vless_stream_new(below, rest, &side);
 
@@ -313,7 +333,7 @@ static void serve_request(struct vless_conn *c, struct stream *below, struct buf
 		portal_register_vless(f, c->user->reverse_tag);
 		return;
 	}
-	if (c->req.command == VLESS_TCP && (c->peer_caps & VLESS_CAP_VERDICT))
+	if (c->req.command == VLESS_TCP && (c->peer.bits & VLESS_CAP_VERDICT))
 		answer_in_time(f, vless);
 	flow_dispatch(f);
 }

@@ -16,6 +16,7 @@ static void accept_open(struct outbound *o, struct flow *f)
 		.origin = f->origin,
 		.sniff = f->sniff,
 		.source = f->source,
+		.twin = f->twin,
 		.local = f->local,
 		.hops = f->hops,
 	};

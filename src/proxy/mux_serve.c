@@ -92,6 +92,9 @@ static void on_session(struct mux_user *u, struct mux *m, const struct mux_reque
 	/* A portal knows where its visitors come from; a user of ours may not say it himself. */
 	told = c->origin == FLOW_FROM_REVERSE && req->source.ip.family;
 	f->source = told ? req->source : c->source;
+	if (!told && c->twin.family && req->target.kind == ADDR_IP &&
+	    req->target.ip.family == c->twin.family)
+		f->source.ip = c->twin;
 	f->local = told ? req->local : c->local;
 	f->target = req->target;
 	f->in = s;

@@ -18,6 +18,7 @@ struct mux_serve_conf {
 	enum flow_origin origin;
 	const struct conf_sniff *sniff;
 	struct ipport source, local; /* unless a session says better */
+	struct ip twin;		     /* the source for targets of the other family, or 0 */
 	bool addresses;		     /* sessions carry source and local address */
 	bool udp_only;		     /* a TCP session ends the carrier */
 	unsigned hops;

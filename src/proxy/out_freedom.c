@@ -30,27 +30,12 @@ struct opening {
 	struct garbage garbage;
 };
 
-static void map_target(const struct conf_out_freedom *c, struct addr *a)
-{
-	for (size_t i = 0; a->kind == ADDR_IP && i < c->n_maps; i++) {
-		if (!prefix_has(&c->maps[i].from, &a->ip))
-			continue;
-		a->ip = prefix_rebase(&c->maps[i].to, &a->ip);
-		return;
-	}
-}
-
 struct addr freedom_unmap(const struct out_freedom *o, const struct addr *from)
 {
-	const struct conf_out_freedom *c = &o->conf->freedom;
 	struct addr out = *from;
 
-	for (size_t i = 0; out.kind == ADDR_IP && i < c->n_maps; i++) {
-		if (!prefix_has(&c->maps[i].to, &out.ip))
-			continue;
-		out.ip = prefix_rebase(&c->maps[i].from, &out.ip);
-		break;
-	}
+	if (out.kind == ADDR_IP)
+		conf_map_back(o->conf->freedom.maps, o->conf->freedom.n_maps, &out.ip);
 	return out;
 }
 
@@ -59,8 +44,8 @@ struct addr freedom_redirect(const struct out_freedom *o, const struct addr *to)
 	const struct addr *r = &o->conf->freedom.redirect;
 	struct addr out = *to;
 
-	map_target(&o->conf->freedom, &out);
-
+	if (out.kind == ADDR_IP)
+		conf_map_forth(o->conf->freedom.maps, o->conf->freedom.n_maps, &out.ip);
 	if (r->kind != ADDR_NONE) {
 		out = *r;
 		out.port = to->port;

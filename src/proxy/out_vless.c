@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -57,13 +58,25 @@ static uint8_t command_for(const struct flow *f, bool vision)
 	return use_xudp(f, vision) ? VLESS_MUX : VLESS_UDP;
 }
 
+/* Whose flow it is, to a server that wants to know, as far as the file lets us tell. */
+static struct ipport told_source(const struct out_vless *v, const struct flow *f, unsigned caps)
+{
+	struct ipport s = f->source;
+	bool other = f->target.kind == ADDR_IP && f->target.ip.family != s.ip.family;
+
+	if (!(caps & VLESS_CAP_SOURCE) || other || !s.ip.family ||
+	    !conf_map_forth(v->conf->tell, v->conf->n_tell, &s.ip))
+		memset(&s, 0, sizeof(s));
+	return s;
+}
+
 static int encode_head(const struct out_vless *v, const struct flow *f, uint8_t command,
 		       unsigned caps, struct wr *out)
 {
 	uint8_t bytes[VLESS_ADDONS_MAX];
 	struct wr addons = wr_of(bytes, sizeof(bytes));
 	struct vless_request req = {.id = v->conf->user.id, .command = command, .target = f->target};
-	struct vless_cap cap = {caps, 0};
+	struct vless_cap cap = {.bits = caps, .source = told_source(v, f, caps)};
 
 	if (v->vision) {
 		struct span s = vless_addons_vision();

@@ -6,6 +6,21 @@
 #include <stdlib.h>
 
 #include "proto/vless.h"
+#include "proxy/vless_cap.h"
+
+/* What our own fields say stays what it is. */
+static void check_caps(struct span addons)
+{
+	struct vless_cap c = vless_cap_decode(addons), again;
+	uint8_t b[2 * VLESS_CAP_ADDONS_MAX];
+	struct wr w = wr_of(b, sizeof(b));
+
+	vless_cap_encode(&w, &c);
+	again = vless_cap_decode(span_of(b, w.n));
+	if (w.bad || again.bits != c.bits || again.refusal != c.refusal ||
+	    !ipport_eq(&again.source, &c.source))
+		abort();
+}
 
 static void check_request(struct span in)
 {
@@ -27,6 +42,7 @@ static void check_request(struct span in)
 	}
 	if (n <= 0)
 		return;
+	check_caps(q.addons);
 	if (vless_addons_decode(&addons, q.addons) != 0 || vless_request_encode(&w, &q) != 0)
 		abort();
 	if (vless_request_decode(&again, span_of(b, w.n), NULL) != (ssize_t)w.n ||

@@ -306,7 +306,7 @@ static void vless_headers_then_nothing_between(void **state)
 				  .server_caps = &caps};
 	uint8_t answer[VLESS_RESPONSE_MAX];
 	struct wr w = wr_of(answer, sizeof(answer));
-	struct vless_cap cap = {VLESS_CAP_ALL, 0};
+	struct vless_cap cap = {.bits = VLESS_CAP_ALL};
 	uint8_t addons[VLESS_CAP_ADDONS_MAX];
 	struct wr aw = wr_of(addons, sizeof(addons));
 	struct vless_response resp;

@@ -12,6 +12,7 @@
 #include "codec.h"
 #include "proto/protobuf.h"
 #include "proto/vless.h"
+#include "proxy/vless_cap.h"
 
 #define ID "66ad4540b58c4ad29926ea63445a9b57"
 #define VISION "12 0a10 78746c732d727072782d766973696f6e"
@@ -288,6 +289,39 @@ static void fallback_paths(void **state)
 	fallback_path("", "");
 }
 
+/* Field 1000 bits, 1001 refusal, 1002 whose flow it is; cut short or too long, it is nobody's. */
+static void our_own_fields(void **state)
+{
+	static const char *const wire[] = {"c03e1f d23e06 c6120214 ffff",
+					   "c03e1f d23e12 fd000000000000000000000000000001 0016"};
+	static const char *const who[] = {"198.18.2.20:65535", "[fd00::1]:22"};
+	uint8_t b[VLESS_CAP_ADDONS_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct span in = hex(wire[i]);
+		struct vless_cap c = vless_cap_decode(in);
+		struct wr w = wr_of(b, sizeof(b));
+		char text[64];
+
+		assert_int_equal(c.bits, VLESS_CAP_ALL);
+		assert_string_equal(ipport_text(&c.source, text, sizeof(text)), who[i]);
+		vless_cap_encode(&w, &c);
+		assert_bytes(w, wire[i]);
+		for (size_t n = 0; n < in.n; n++) {
+			struct span part = exact(in, n);
+
+			assert_int_equal(vless_cap_decode(part).source.ip.family, 0);
+			free_hex(part);
+		}
+		free_hex(in);
+	}
+	struct span odd = hex("d23e07 c6120214 ffff00");
+
+	assert_int_equal(vless_cap_decode(odd).source.ip.family, 0);
+	free_hex(odd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +334,7 @@ int main(void)
 		cmocka_unit_test(packets),
 		cmocka_unit_test(ids_ignore_the_route),
 		cmocka_unit_test(fallback_paths),
+		cmocka_unit_test(our_own_fields),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
