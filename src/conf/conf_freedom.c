@@ -36,7 +36,8 @@ static void final_rule_parse(const struct jnode *n, struct conf_final_rule *out)
 	out->block_delay_s = jnode_range(n, "blockDelay", delay);
 }
 
-static void final_rules_parse(const struct jnode *settings, struct conf_out_freedom *out)
+void conf_parse_final_rules(const struct jnode *settings, const struct conf_final_rule **out,
+			    size_t *out_n)
 {
 	struct conf_final_rule *v;
 	struct jnode list, it;
@@ -48,8 +49,8 @@ static void final_rules_parse(const struct jnode *settings, struct conf_out_free
 	if (!v)
 		return;
 	jnode_each(it, &list) final_rule_parse(&it, &v[i++]);
-	out->final_rules = v;
-	out->n_final_rules = n;
+	*out = v;
+	*out_n = n;
 }
 
 /* ---- fragments ---- */
@@ -231,7 +232,7 @@ void conf_parse_freedom(const struct jnode *settings, struct conf_out_freedom *o
 	conf_parse_maps(settings, "map", &out->maps, &out->n_maps);
 	out->proxy_protocol = (uint8_t)jnode_int(settings, "proxyProtocol", 0, 2, 0);
 	out->level = conf_parse_level(settings, "userLevel");
-	final_rules_parse(settings, out);
+	conf_parse_final_rules(settings, &out->final_rules, &out->n_final_rules);
 	fragment_parse(settings, &out->fragment);
 	noises_parse(settings, out);
 }

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "base/err.h"
+#include "conf/map.h"
 #include "conf/sections.h"
 #include "conf/value_parse.h"
 
@@ -307,10 +308,13 @@ void conf_parse_tun_in(const struct jnode *settings, struct conf_in_tun *out)
 
 void conf_parse_tun_out(const struct jnode *settings, struct conf_out_tun *out)
 {
-	static const struct key keys[] = {KNOWN("inboundTag"), KNOWN("userLevel"), KEYS_END};
+	static const struct key keys[] = {KNOWN("inboundTag"), KNOWN("map"), KNOWN("finalRules"),
+					  KNOWN("userLevel"), KEYS_END};
 
 	jnode_object(settings, keys);
 	out->inbound_tag = jnode_str(settings, "inboundTag", "");
+	conf_parse_maps(settings, "map", &out->maps, &out->n_maps);
+	conf_parse_final_rules(settings, &out->final_rules, &out->n_final_rules);
 	out->level = conf_parse_level(settings, "userLevel");
 }
 

@@ -94,6 +94,16 @@ struct conf_out_freedom {
 	uint32_t level;
 };
 
+/* Connections are made from the addresses of their originators, through the device. */
+struct conf_out_tun {
+	const char *inbound_tag; /* of the tun inbound whose device is used; "": the only one */
+	const struct conf_map *maps; /* the first that has the target counts */
+	size_t n_maps;
+	const struct conf_final_rule *final_rules; /* none: everything may be reached */
+	size_t n_final_rules;
+	uint32_t level;
+};
+
 struct conf_out_blackhole {
 	bool http; /* answer with a 403 page */
 	bool no_content; /* ours: with a 204 answer instead */

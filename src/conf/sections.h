@@ -44,6 +44,9 @@ void conf_parse_vless_out(const struct jnode *settings, struct conf_out_vless *o
 void conf_parse_ss_in(const struct jnode *settings, struct conf_in_ss *out);
 void conf_parse_ss_out(const struct jnode *settings, struct conf_out_ss *out);
 void conf_parse_freedom(const struct jnode *settings, struct conf_out_freedom *out);
+/** "finalRules" of @settings; memory of the arena. */
+void conf_parse_final_rules(const struct jnode *settings, const struct conf_final_rule **out,
+			    size_t *out_n);
 void conf_parse_tun_in(const struct jnode *settings, struct conf_in_tun *out);
 void conf_parse_tun_out(const struct jnode *settings, struct conf_out_tun *out);
 /** Keeps a socket with these options out of the TUN, if @own says how. What the file says stays. */

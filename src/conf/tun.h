@@ -65,10 +65,4 @@ struct conf_in_tun {
 	uint32_t level;
 };
 
-/* Connections are made from the addresses of their originators, through the device. */
-struct conf_out_tun {
-	const char *inbound_tag; /* of the tun inbound whose device is used; "": the only one */
-	uint32_t level;
-};
-
 #endif

@@ -4,7 +4,7 @@
 
 #include "flow/core.h"
 #include "net/connect.h"
-#include "proxy/final_rules.h"
+#include "flow/final_rules.h"
 
 struct dialer;
 

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "base/log.h"
 #include "flow/dialer.h"
 #include "flow/trace.h"
 #include "flow/via.h"
@@ -283,26 +282,6 @@ static bool may_send(struct connect_gate *g, const struct ipport *to)
 	return final_rules_allow(fg->rules, fg->origin, CONF_UDP, to, &unused);
 }
 
-static void report_line(void *ctx, enum route_level level, const struct conf_at *at,
-			const char *text)
-{
-	(void)ctx;
-	log_line(level == ROUTE_ERROR ? LOG_ERROR : LOG_WARN, 0, "freedom", "%s:%d: %s: %s",
-		 at->file, at->line, at->path, text);
-}
-
-static struct final_rules *compile(const struct conf_out_freedom *conf)
-{
-	struct route_report report = {.msg = report_line};
-	struct lists *lists = lists_new();
-	struct final_rules *r = NULL;
-
-	if (lists)
-		r = final_rules_new(conf->final_rules, conf->n_final_rules, lists, &report);
-	lists_free(lists);
-	return r;
-}
-
 static bool needs_dialer(const struct conf_outbound *c)
 {
 	return c->stream.security != CONF_SEC_NONE || *c->stream.sockopt.dialer_proxy;
@@ -316,7 +295,8 @@ struct outbound *out_freedom_new(struct core *c, const struct conf_outbound *con
 		return NULL;
 	o->o = (struct outbound){.ops = &freedom_ops, .tag = conf->tag, .core = c};
 	o->conf = conf;
-	o->rules = compile(&conf->freedom);
+	o->rules = final_rules_load(conf->freedom.final_rules, conf->freedom.n_final_rules,
+				    "freedom");
 	if (o->rules && needs_dialer(conf)) {
 		o->dialer = dialer_new(c, conf);
 		if (!o->dialer) {

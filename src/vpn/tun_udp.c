@@ -250,6 +250,17 @@ static void deliver(struct assoc *a, const struct ipport *party, struct buf *pkt
 	dgram_deliver(&a->d, &from, pkt);
 }
 
+/* A datagram of our own, which this machine has routed into the device again: it would go round for
+ * ever. */
+static bool came_back(struct tun_udp *u, const struct ipport *from)
+{
+	struct assoc *a = find(u, from, true);
+
+	if (a)
+		dgram_ended(&a->d, -ERR_LOOP);
+	return a != NULL;
+}
+
 void tun_udp_input(struct tun_udp *u, const struct ippkt *ip, struct buf *pkt, uint16_t piece)
 {
 	struct ipport from = {ip->src, 0}, to = {ip->dst, 0};
@@ -264,6 +275,10 @@ void tun_udp_input(struct tun_udp *u, const struct ippkt *ip, struct buf *pkt, u
 	}
 	from.port = h.sport;
 	to.port = h.dport;
+	if (came_back(u, &from)) {
+		buf_free(pkt);
+		return;
+	}
 	a = find(u, &to, true);
 	if (!a)
 		a = find(u, &from, false);
@@ -284,13 +299,11 @@ void tun_udp_input(struct tun_udp *u, const struct ippkt *ip, struct buf *pkt, u
 
 /* ---- the outbound ---- */
 
-struct dgram *tun_udp_open(struct tun_udp *u, const struct ipport *from, const struct addr *target)
+struct dgram *tun_udp_open(struct tun_udp *u, const struct ipport *from, const struct ipport *to)
 {
-	struct ipport end = *from, to;
+	struct ipport end = *from;
 	struct assoc *a;
 
-	if (!addr_to_ipport(target, &to) || to.ip.family != end.ip.family)
-		return NULL;
 	for (int i = 0; end.port == 0 || find(u, &end, true); i++) {
 		uint16_t r;
 
@@ -298,7 +311,7 @@ struct dgram *tun_udp_open(struct tun_udp *u, const struct ipport *from, const s
 			return NULL;
 		end.port = (uint16_t)(32768 + r % 28232); /* as Linux chooses them */
 	}
-	a = assoc_new(u, &end, &to, true);
+	a = assoc_new(u, &end, to, true);
 	return a ? &a->d : NULL;
 }
 

@@ -30,8 +30,8 @@ void tun_udp_listen(struct tun_udp *u, struct inbound *in);
 /** A packet of UDP, whole, whose sums are right; takes @pkt. @piece not 0: the payload is several
  * datagrams of that size, the last one shorter. */
 void tun_udp_input(struct tun_udp *u, const struct ippkt *ip, struct buf *pkt, uint16_t piece);
-/** An association of the outbound: sends from @from, or from another port when that one is taken.
- * Gives; NULL when there is no room. */
-struct dgram *tun_udp_open(struct tun_udp *u, const struct ipport *from, const struct addr *target);
+/** An association of the outbound: sends from @from, or from another port when that one is taken,
+ * to @to unless a packet says better. Gives; NULL when there is no room. */
+struct dgram *tun_udp_open(struct tun_udp *u, const struct ipport *from, const struct ipport *to);
 
 #endif

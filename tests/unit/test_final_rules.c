@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "proxy/final_rules.h"
+#include "flow/final_rules.h"
 
 static struct ipport at(const char *ip, uint16_t port)
 {

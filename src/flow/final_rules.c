@@ -1,6 +1,8 @@
-#include "proxy/final_rules.h"
+#include "flow/final_rules.h"
 
 #include <stdlib.h>
+
+#include "base/log.h"
 
 /* Xray's default for a blocked connection. */
 static const struct conf_range default_delay = {30, 90};
@@ -33,6 +35,26 @@ struct final_rules *final_rules_new(const struct conf_final_rule *rules, size_t 
 		final_rules_free(r);
 		return NULL;
 	}
+	return r;
+}
+
+static void report_line(void *ctx, enum route_level level, const struct conf_at *at,
+			const char *text)
+{
+	log_line(level == ROUTE_ERROR ? LOG_ERROR : LOG_WARN, 0, (const char *)ctx, "%s:%d: %s: %s",
+		 at->file, at->line, at->path, text);
+}
+
+struct final_rules *final_rules_load(const struct conf_final_rule *rules, size_t n,
+				     const char *area)
+{
+	struct route_report report = {.msg = report_line, .ctx = (void *)(uintptr_t)area};
+	struct lists *lists = lists_new();
+	struct final_rules *r = NULL;
+
+	if (lists)
+		r = final_rules_new(rules, n, lists, &report);
+	lists_free(lists);
 	return r;
 }
 
