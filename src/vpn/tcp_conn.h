@@ -70,6 +70,7 @@ struct tcp_conn {
 	uint16_t mss;	       /* of the peer */
 	int err;	       /* why it is DEAD; 0: it ended in order */
 	bool in_table, tomb, told;
+	bool dialed;	       /* by us: tcp_stack_connect */
 	bool ack_due;	       /* an acknowledgement was held back */
 	bool eof;	       /* the peer has finished sending */
 	bool shut;	       /* we have, when @tx_wait is empty */

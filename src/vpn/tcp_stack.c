@@ -157,6 +157,18 @@ void tcp_stack_send_bare(struct tcp_stack *st, const struct tcp_conn *c, uint8_t
 	pktsend_tcp(st->link, &c->local.ip, &c->remote.ip, &t);
 }
 
+/* A SYN of our own, which this machine has routed into the device again: never a new connection. */
+static bool came_back(struct tcp_stack *st, const struct ipport *to, const struct ipport *from)
+{
+	struct tcp_conn *c = find(st, from, to);
+
+	if (!c || !c->dialed)
+		return false;
+	if (c->state == TCP_CONN_OPENING)
+		tcp_conn_refuse(c, -ERR_LOOP);
+	return true;
+}
+
 void tcp_stack_input(struct tcp_stack *st, const struct ippkt *ip, struct buf *pkt)
 {
 	struct ipport local = {ip->dst, 0}, remote = {ip->src, 0};
@@ -178,7 +190,10 @@ void tcp_stack_input(struct tcp_stack *st, const struct ippkt *ip, struct buf *p
 	if (c) {
 		tcp_conn_input(c, ip, &t, pkt);
 	} else if ((t.flags & (TCPSEG_SYN | TCPSEG_ACK | TCPSEG_RST)) == TCPSEG_SYN) {
-		input_syn(st, &local, &remote, pkt);
+		if (came_back(st, &local, &remote))
+			buf_free(pkt);
+		else
+			input_syn(st, &local, &remote, pkt);
 	} else {
 		tcp_stack_send_reset(st, span_of(pkt->data, ip->total));
 		buf_free(pkt);
@@ -203,6 +218,7 @@ struct tcp_conn *tcp_stack_connect(struct tcp_stack *st, const struct ipport *lo
 		tcp_conn_drop(c);
 		return NULL;
 	}
+	c->dialed = true;
 	c->user = user;
 	tcp_stack_time(st, c, true);
 	return c;

@@ -233,8 +233,12 @@ static void input_request(struct tun_echo *e, const struct ippkt *ip, const stru
 	struct echo req = {.kind = ECHO_REQUEST, .ttl = (uint8_t)(ip->ttl - 1), .id = m->id,
 			   .seq = m->seq, .payload = payload};
 	struct icmpmsg_echo reply = {.reply = true, .id = m->id, .seq = m->seq};
-	struct pinger *p;
+	struct pinger *p = find(e, &ip->src, &ip->dst, m->id, true);
 
+	if (p) { /* ours, which this machine has routed into the device again */
+		dgram_ended(&p->d, -ERR_LOOP);
+		return;
+	}
 	if (e->conf->ping == CONF_TUN_PING_LOCAL)
 		send_echo(e, &ip->dst, &ip->src, &reply, 0, payload);
 	if (e->conf->ping != CONF_TUN_PING_FORWARD)
