@@ -139,8 +139,30 @@ const struct command cmd_mesh_check = {
 
 /* ---- showing ---- */
 
+/* How flows get to a place of a node, and by which rules otherwise. */
+static void show_delivery(const struct mesh *m, const struct mesh_node *n,
+			  const struct prefix *place)
+{
+	int node = (int)(n - m->nodes);
+	enum mesh_delivery usual = mesh_delivery(m, NULL, node, place);
+
+	printf(", delivery %s", mesh_delivery_name(usual));
+	for (size_t i = 0; i < m->n_rules; i++) {
+		const struct mesh_rule *r = &m->rules[i];
+		enum mesh_delivery d = mesh_delivery(m, r, node, place);
+		bool here = false;
+
+		for (size_t k = 0; k < r->n_to; k++)
+			here |= r->to[k].node == node && prefix_overlaps(place, &r->to[k].prefix);
+		if (here && r->allow && d != usual)
+			printf(", %s by policy[%zu]%s%s", mesh_delivery_name(d), i,
+			       *r->name ? " " : "", r->name);
+	}
+}
+
 static void show_node(const struct mesh *m, const struct mesh_node *n)
 {
+	struct prefix own = {n->ip4, 32};
 	char ip[64], real[64], seen[64];
 
 	printf("%-16s %-6s %-8s %s", n->name, mesh_kind_name(n->kind),
@@ -148,11 +170,16 @@ static void show_node(const struct mesh *m, const struct mesh_node *n)
 	       ip_text(&n->ip4, ip, sizeof(ip)));
 	if (n->ip6.family)
 		printf(" %s", ip_text(&n->ip6, ip, sizeof(ip)));
-	printf("  %s.%s\n", n->name, m->domain);
-	for (size_t i = 0; i < n->n_lans; i++)
-		printf("  %s is seen as %s\n",
-		       prefix_text(&n->lans[i].real, real, sizeof(real)),
+	printf("  %s.%s", n->name, m->domain);
+	if (n->kind != MESH_PHONE)
+		show_delivery(m, n, &own);
+	printf("\n");
+	for (size_t i = 0; i < n->n_lans; i++) {
+		printf("  %s is seen as %s", prefix_text(&n->lans[i].real, real, sizeof(real)),
 		       prefix_text(&n->lans[i].seen, seen, sizeof(seen)));
+		show_delivery(m, n, &n->lans[i].seen);
+		printf("\n");
+	}
 	for (size_t i = 0; i < n->n_hosts; i++)
 		printf("  %s is seen as %s  %s.%s.%s\n",
 		       ip_text(&n->hosts[i].real, real, sizeof(real)),

@@ -37,7 +37,8 @@ static void bridge_name(const struct emit *e, const struct mesh_node *site, char
 		 e->m->domain);
 }
 
-/* The account of a node's flows, with the address that these come from. */
+/* The account of a node's flows, with the addresses that these come from: its own, and for
+ * machines in its LANs theirs, as the mesh sees them. */
 static void flow_account(struct emit *e, cJSON *users, size_t node)
 {
 	const struct mesh_node *v = &e->m->nodes[node];
@@ -53,6 +54,8 @@ static void flow_account(struct emit *e, cJSON *users, size_t node)
 	emit_text(e, list, ip_text(&v->ip4, text, sizeof(text)));
 	if (v->ip6.family)
 		emit_text(e, list, ip_text(&v->ip6, text, sizeof(text)));
+	for (size_t i = 0; i < v->n_lans; i++)
+		emit_text(e, list, prefix_text(&v->lans[i].seen, text, sizeof(text)));
 }
 
 static void mesh_inbound(struct emit *e, cJSON *inbounds)
@@ -176,7 +179,7 @@ static void forward_rules(struct emit *e, cJSON *rules)
 		snprintf(tag, sizeof(tag), "forwards[%zu] %s", i, f->name);
 		snprintf(in, sizeof(in), "forward.%s", f->name);
 		if (f->to.node == e->node)
-			mesh_part_of(e, &f->to.prefix.ip, out);
+			mesh_part_of(e, f, out);
 		else
 			portal_tag(&e->m->nodes[f->to.node], out);
 		emit_one(e, emit_rule(e, rules, tag, out), "inboundTag", in);

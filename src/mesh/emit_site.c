@@ -195,7 +195,7 @@ static void incoming(struct emit *e, cJSON *rules)
 static void own_places(struct emit *e, cJSON *rules)
 {
 	struct mesh_part parts[PARTS_MAX];
-	size_t n = mesh_parts(e, parts);
+	size_t n = mesh_parts(e, NULL, parts);
 
 	for (size_t k = 0; k < n; k++) {
 		struct mesh_place place = {e->node, parts[k].seen};

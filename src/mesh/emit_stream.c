@@ -132,6 +132,31 @@ static bool ours(const struct emit *e, int node)
 	return e->m->nodes[node].software == MESH_GARENNE && e->m->nodes[node].kind != MESH_PHONE;
 }
 
+static void tell_one(struct emit *e, cJSON *list, const struct prefix *from, const struct prefix *to)
+{
+	cJSON *o = emit_item(e, list);
+	char text[64];
+
+	emit_str(e, o, "from", prefix_text(from, text, sizeof(text)));
+	emit_str(e, o, "to", prefix_text(to, text, sizeof(text)));
+}
+
+/* Whose flow it is, in the mesh's terms: the hub knows the node by its account, and takes its word
+ * for who in its LANs it is. */
+static void tell_source(struct emit *e, cJSON *settings)
+{
+	const struct mesh_node *v = &e->m->nodes[e->node];
+	cJSON *list = emit_list(e, settings, "tellSource");
+	struct prefix own = {v->ip4, 32};
+
+	tell_one(e, list, &own, &own);
+	own = (struct prefix){v->ip6, 128};
+	if (v->ip6.family)
+		tell_one(e, list, &own, &own);
+	for (size_t i = 0; i < v->n_lans; i++)
+		tell_one(e, list, &v->lans[i].real, &v->lans[i].seen);
+}
+
 void emit_to_hub(struct emit *e, cJSON *outbounds, const char *tag, int hub,
 		 const struct uuid *uuid, const char *reverse)
 {
@@ -153,8 +178,10 @@ void emit_to_hub(struct emit *e, cJSON *outbounds, const char *tag, int hub,
 		if (!reverse && *e->m->flow)
 			emit_str(e, s, "flow", e->m->flow);
 		/* Known beforehand, so the first closed port looks closed as well. */
-		if (!reverse && ours(e, e->node) && ours(e, hub))
+		if (!reverse && ours(e, e->node) && ours(e, hub)) {
 			emit_bool(e, s, "garenne", true);
+			tell_source(e, s);
+		}
 		if (reverse)
 			emit_str(e, emit_obj(e, s, "reverse"), "tag", reverse);
 	}

@@ -78,6 +78,56 @@ static void limits_phone(struct emit *e)
 		emit_note(e, "talks to the hub in the clear, which newer apps refuse");
 }
 
+/* Does the file want what this node cannot do? */
+static bool wants_more(const struct emit *e)
+{
+	const struct mesh_node *v = &e->m->nodes[e->node];
+
+	for (size_t i = 0; i < v->n_lans; i++)
+		if (!mesh_delivers(e->m, e->node, v->lans[i].delivery))
+			return true;
+	for (size_t i = 0; i < e->m->n_rules; i++)
+		for (size_t k = 0; e->m->rules[i].delivers && k < e->m->rules[i].n_to; k++)
+			if (e->m->rules[i].to[k].node == e->node &&
+			    !mesh_delivers(e->m, e->node, e->m->rules[i].delivery))
+				return true;
+	return !mesh_delivers(e->m, e->node, v->delivery);
+}
+
+static void limits_delivery(struct emit *e)
+{
+	const struct mesh_node *v = &e->m->nodes[e->node];
+
+	if (!wants_more(e))
+		return;
+	if (v->software != MESH_GARENNE)
+		emit_note(e, "delivers by \"dial\", whatever rules say: its services see the site");
+	else if (!mesh_sources_known(e->m))
+		emit_note(e, "delivers by \"dial\", whatever \"delivery\" says: a hub that is not "
+			     "garenne does not say whose flow it is");
+	else
+		emit_note(e, "delivers by \"dial\" where rules say \"transparent\": it has no TUN");
+}
+
+/* What a LAN must know for its answers to come back. */
+static void limits_return(struct emit *e)
+{
+	const struct mesh_node *v = &e->m->nodes[e->node];
+
+	for (size_t i = 0; i < v->n_lans; i++) {
+		bool six = v->lans[i].real.ip.family == 6;
+		char lan[64], routes[MESH_ROUTES_TEXT];
+
+		if (!(mesh_deliveries(e->m, e->node, &v->lans[i].seen) & 1u << MESH_TRANSPARENT))
+			continue;
+		mesh_routes_text(e->m, six ? 6 : 4, routes);
+		emit_note(e, "sends flows into %s from their originators' addresses: it must forward "
+			     "(sysctl %s=1), and unless it is the LAN's router, that one needs routes "
+			     "for %s to it", prefix_text(&v->lans[i].real, lan, sizeof(lan)),
+			  six ? "net.ipv6.conf.all.forwarding" : "net.ipv4.ip_forward", routes);
+	}
+}
+
 static void limits_ours(struct emit *e)
 {
 	const struct mesh_node *v = &e->m->nodes[e->node];
@@ -92,6 +142,7 @@ static void limits_ours(struct emit *e)
 				     "prefix, and all their files change when it does", v->lans[i].at.line);
 	if (v->kind == MESH_SITE && !emit_has_local(v))
 		emit_note(e, "has no way into the mesh itself: set \"tun\" or \"socks\"");
+	limits_return(e);
 }
 
 /* True when some rule lets somebody reach the node's own address. */
@@ -121,4 +172,5 @@ void emit_limits(struct emit *e)
 		limits_v2ray(e);
 	else
 		limits_ours(e);
+	limits_delivery(e);
 }

@@ -237,6 +237,20 @@ size_t mesh_routes(const struct mesh *m, struct prefix *out, size_t max)
 	return n;
 }
 
+char *mesh_routes_text(const struct mesh *m, int family, char out[MESH_ROUTES_TEXT])
+{
+	struct prefix v[256];
+	size_t n = mesh_routes(m, v, 256), at = 0;
+	char text[64];
+
+	*out = 0;
+	for (size_t i = 0; i < n && at < MESH_ROUTES_TEXT - sizeof(text) - 2; i++)
+		if (v[i].ip.family == family)
+			at += (size_t)snprintf(out + at, MESH_ROUTES_TEXT - at, "%s%s", at ? ", " : "",
+					       prefix_text(&v[i], text, sizeof(text)));
+	return out;
+}
+
 bool mesh_name_server(const struct mesh *m, struct ip *out)
 {
 	const struct prefix *range = m->range4.ip.family ? &m->range4 : &m->range6;
@@ -298,6 +312,66 @@ bool mesh_sources_known(const struct mesh *m)
 		if (m->nodes[i].software != MESH_GARENNE)
 			return false;
 	return true;
+}
+
+bool mesh_delivers(const struct mesh *m, int node, enum mesh_delivery d)
+{
+	const struct mesh_node *v = &m->nodes[node];
+
+	if (d == MESH_DIAL)
+		return true;
+	return v->software == MESH_GARENNE && mesh_sources_known(m) &&
+	       (d == MESH_PROXY || v->tun);
+}
+
+enum mesh_delivery mesh_delivery(const struct mesh *m, const struct mesh_rule *r, int node,
+				 const struct prefix *place)
+{
+	const struct mesh_node *v = &m->nodes[node];
+	enum mesh_delivery d = v->delivery;
+
+	for (size_t i = 0; i < v->n_lans; i++)
+		if (prefix_has(&v->lans[i].seen, &place->ip))
+			d = v->lans[i].delivery;
+	if (r && r->delivers)
+		d = r->delivery;
+	return mesh_delivers(m, node, d) ? d : MESH_DIAL;
+}
+
+static unsigned by_policy(const struct mesh *m, int node, const struct prefix *place)
+{
+	unsigned out = 0;
+
+	for (size_t i = 0; i < m->n_rules; i++)
+		for (size_t k = 0; m->rules[i].allow && k < m->rules[i].n_to; k++)
+			if (m->rules[i].to[k].node == node &&
+			    prefix_overlaps(place, &m->rules[i].to[k].prefix))
+				out |= 1u << mesh_delivery(m, &m->rules[i], node, place);
+	for (size_t i = 0; i < m->n_forwards; i++) {
+		const struct mesh_forward *f = &m->forwards[i];
+
+		if (f->to.node == node && prefix_overlaps(place, &f->to.prefix))
+			out |= 1u << (mesh_delivers(m, node, f->delivery) ? f->delivery : MESH_DIAL);
+	}
+	return out;
+}
+
+unsigned mesh_deliveries(const struct mesh *m, int node, const struct prefix *place)
+{
+	struct prefix places[80];
+	size_t n = place ? 0 : mesh_places(m, node, places, 80);
+	unsigned out = place ? by_policy(m, node, place) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		out |= by_policy(m, node, &places[i]);
+	return out;
+}
+
+const char *mesh_delivery_name(enum mesh_delivery d)
+{
+	static const char *const names[] = {"dial", "proxy", "transparent"};
+
+	return names[d];
 }
 
 const struct mesh_exit *mesh_exit_of(const struct mesh *m, int node)

@@ -50,9 +50,18 @@ enum mesh_app {
 	MESH_APP_OTHER,	      /* a link is all it gets */
 };
 
+/* How a flow out of the mesh is brought to its place: who the service there sees. */
+enum mesh_delivery {
+	MESH_DIAL = 0,	  /* the site itself */
+	MESH_PROXY,	  /* the site, and in a PROXY header the originator */
+	MESH_TRANSPARENT, /* the originator: the site's TUN sends his packets */
+	MESH_DELIVERIES,
+};
+
 struct mesh_lan {
 	struct conf_at at;
 	struct prefix real, seen; /* equal when it is not mapped */
+	enum mesh_delivery delivery;
 };
 
 /* A machine of a site's LAN that has a name in the mesh. */
@@ -85,6 +94,7 @@ struct mesh_node {
 	const struct mesh_host *hosts;
 	size_t n_hosts;
 	bool tun;
+	enum mesh_delivery delivery; /* of its own address, and of LANs that do not say */
 	struct addr socks; /* of a local proxy; ADDR_NONE: there is none */
 	struct mesh_hub hub;
 };
@@ -118,6 +128,8 @@ struct mesh_rule {
 	size_t n_to;
 	struct conf_ports ports;
 	unsigned networks; /* 0: both */
+	bool delivers;	   /* in a way of its own, wherever that can be done: */
+	enum mesh_delivery delivery;
 };
 
 /* Who leaves for the internet through whom. */
@@ -139,6 +151,7 @@ struct mesh_forward {
 	unsigned networks;
 	struct mesh_place to;
 	uint16_t to_port;
+	enum mesh_delivery delivery; /* never transparent: answers would not come back here */
 };
 
 /* "alice may reach nas.paris:443/tcp" */
@@ -192,6 +205,9 @@ bool mesh_inside(const struct mesh *m, const struct ip *ip);
 size_t mesh_places(const struct mesh *m, int node, struct prefix *out, size_t max);
 /** What every node routes into the mesh: the ranges, and LANs that are seen as they are. */
 size_t mesh_routes(const struct mesh *m, struct prefix *out, size_t max);
+enum { MESH_ROUTES_TEXT = 300 };
+/** Those of one family, in words, as far as there is room; returns @out. */
+char *mesh_routes_text(const struct mesh *m, int family, char out[MESH_ROUTES_TEXT]);
 /** The address of the mesh that answers questions for names: the last but one of the IPv4 range, or
  * of the IPv6 range when there is no other. False: the ranges are too small for one. */
 bool mesh_name_server(const struct mesh *m, struct ip *out);
@@ -203,6 +219,16 @@ const char *mesh_software_name(enum mesh_software s);
 const char *mesh_security_name(enum mesh_security s);
 /** True when the destination of a flow can tell who sent it: every hub says so. */
 bool mesh_sources_known(const struct mesh *m);
+/** How flows that rule @r (NULL: any) lets through reach @place of @node: as the rule says, else
+ * the LAN, else the node, as far as it can be done there. */
+enum mesh_delivery mesh_delivery(const struct mesh *m, const struct mesh_rule *r, int node,
+				 const struct prefix *place);
+/** Bits (1 << enum mesh_delivery) of how flows reach @node, or this one of its places. */
+unsigned mesh_deliveries(const struct mesh *m, int node, const struct prefix *place);
+/** True when @node can deliver so. */
+bool mesh_delivers(const struct mesh *m, int node, enum mesh_delivery d);
+/** "dial", "proxy", "transparent". */
+const char *mesh_delivery_name(enum mesh_delivery d);
 /** The exit that @node uses, or NULL. */
 const struct mesh_exit *mesh_exit_of(const struct mesh *m, int node);
 

@@ -20,6 +20,8 @@ void mesh_parse_expect(struct mesh_parser *p, const struct jnode *list);
 /** What is wrong with the whole. */
 void mesh_check(struct mesh_parser *p);
 
+/** "delivery" of @obj, or @otherwise. */
+enum mesh_delivery mesh_parse_delivery(const struct jnode *obj, enum mesh_delivery otherwise);
 /** Whose flows "from" means. */
 void mesh_parse_from(struct mesh_parser *p, const struct jnode *n, struct mesh_from *out);
 /** One address of the mesh, "NODE", "HOST.NODE" or an IP; false and an error for anything else. */

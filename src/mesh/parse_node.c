@@ -96,14 +96,44 @@ static void seen_check(struct mesh_parser *p, const struct jnode *n, const struc
 			    range->ip.family ? prefix_text(range, a, sizeof(a)) : "which is not set");
 }
 
-static void lan_parse(struct mesh_parser *p, const struct jnode *n, struct mesh_lan *out)
+enum mesh_delivery mesh_parse_delivery(const struct jnode *obj, enum mesh_delivery otherwise)
 {
-	static const struct key keys[] = {KNOWN("prefix"), KNOWN("as"), KEYS_END};
+	static const struct word words[] = {{"dial", MESH_DIAL},
+					    {"proxy", MESH_PROXY},
+					    {"transparent", MESH_TRANSPARENT},
+					    {NULL, 0}};
+
+	return (enum mesh_delivery)jnode_word(obj, "delivery", words, (int)otherwise);
+}
+
+/* Of a node, or of one of its LANs. */
+static enum mesh_delivery delivery_parse(const struct jnode *obj, const struct mesh_node *node,
+					 enum mesh_delivery otherwise)
+{
+	enum mesh_delivery d = mesh_parse_delivery(obj, otherwise);
+	struct jnode n;
+
+	if (!jnode_get(obj, "delivery", &n) || d == MESH_DIAL)
+		return d;
+	if (node->software != MESH_GARENNE)
+		jnode_error(&n, "found \"%s\", expected \"dial\": only garenne delivers otherwise",
+			    mesh_delivery_name(d));
+	else if (d == MESH_TRANSPARENT && !node->tun)
+		jnode_error(&n, "found \"transparent\", which is the work of a TUN, and the node has "
+				"none; expected \"dial\" or \"proxy\"");
+	return d;
+}
+
+static void lan_parse(struct mesh_parser *p, const struct jnode *n, const struct mesh_node *node,
+		      struct mesh_lan *out)
+{
+	static const struct key keys[] = {KNOWN("prefix"), KNOWN("as"), KNOWN("delivery"), KEYS_END};
 	struct jnode as;
 
 	out->at = jnode_at(n);
 	if (!jnode_object(n, keys) || !prefix_member(n, "prefix", &out->real))
 		return;
+	out->delivery = delivery_parse(n, node, node->delivery);
 	out->seen = out->real;
 	if (jnode_get(n, "as", &as) && prefix_member(n, "as", &out->seen))
 		seen_check(p, &as, out);
@@ -125,7 +155,7 @@ static void lans_parse(struct mesh_parser *p, const struct jnode *node, struct m
 	v = conf_arena_array(p->ld.arena, n, sizeof(*v));
 	if (!v)
 		return;
-	jnode_each(it, &list) lan_parse(p, &it, &v[i++]);
+	jnode_each(it, &list) lan_parse(p, &it, out, &v[i++]);
 	out->lans = v;
 	out->n_lans = n;
 }
@@ -266,11 +296,12 @@ static const struct key hub_keys[] = {
 	KNOWN("address"),    KNOWN("port"),	 KNOWN("ip"),	  KNOWN("ip6"),
 	KNOWN("software"),   KNOWN("security"),	 KNOWN("listen"), KNOWN("serverName"),
 	KNOWN("target"),     KNOWN("publicKey"), KNOWN("pin"),	  KNOWN("certificate"),
-	KNOWN("key"),	     KNOWN("tun"),	 KNOWN("socks"),  KEYS_END,
+	KNOWN("key"),	     KNOWN("tun"),	 KNOWN("socks"),  KNOWN("delivery"),
+	KEYS_END,
 };
 static const struct key site_keys[] = {KNOWN("ip"),   KNOWN("ip6"), KNOWN("software"),
 				       KNOWN("lans"), KNOWN("hosts"), KNOWN("tun"),
-				       KNOWN("socks"), KEYS_END};
+				       KNOWN("socks"), KNOWN("delivery"), KEYS_END};
 static const struct key phone_keys[] = {KNOWN("ip"), KNOWN("ip6"), KNOWN("app"), KEYS_END};
 
 /* Words of the file, and names that hubs answer to themselves. */
@@ -312,6 +343,7 @@ static void node_parse(struct mesh_parser *p, const struct jnode *n, struct mesh
 	if (out->tun && out->software != MESH_GARENNE)
 		jnode_error(&member, "found true, expected false: only garenne gets a TUN from here; "
 				     "give the node \"socks\"");
+	out->delivery = delivery_parse(n, out, MESH_DIAL);
 	if (out->kind == MESH_HUB)
 		hub_parse(p, n, &out->hub);
 	lans_parse(p, n, out);

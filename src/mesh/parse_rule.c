@@ -143,12 +143,70 @@ static void add_kind(const struct mesh *m, enum mesh_kind kind, int family,
 	add_nodes(m, member, family, out);
 }
 
+/* ---- whose flows: machines in LANs ---- */
+
+enum { LAN_RANGES = 64 }; /* at most: one for each bit of a range's length */
+
+/* The ranges that mapped LANs lie in, and no node: the one for IPv4; in IPv6 all /64s but the
+ * first 4096, which are the nodes' own. */
+static size_t lan_ranges(const struct mesh *m, struct prefix out[LAN_RANGES])
+{
+	enum { NODES_LEN = 52 };
+	const struct prefix *six = &m->range6;
+	size_t n = 0;
+
+	if (m->mapped.ip.family)
+		out[n++] = m->mapped;
+	for (unsigned len = six->len + 1u; six->ip.family && len <= NODES_LEN; len++) {
+		out[n] = (struct prefix){six->ip, (uint8_t)len};
+		out[n++].ip.b[(len - 1) / 8] |= (uint8_t)(0x80 >> (len - 1) % 8);
+	}
+	return n;
+}
+
+static bool within_any(const struct prefix *v, size_t n, const struct prefix *p)
+{
+	for (size_t i = 0; i < n; i++)
+		if (v[i].len <= p->len && prefix_has(&v[i], &p->ip))
+			return true;
+	return false;
+}
+
+/* All sites together by these ranges, so that a new site changes nothing at the others. */
+static void add_lans(const struct mesh *m, const bool *member, bool all_sites,
+		     struct prefix_room *out)
+{
+	struct prefix ranges[LAN_RANGES];
+	size_t n = all_sites ? lan_ranges(m, ranges) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		out->v[out->n++] = ranges[i];
+	for (size_t i = 0; i < m->n_nodes; i++)
+		for (size_t k = 0; member[i] && k < m->nodes[i].n_lans; k++)
+			if (!within_any(ranges, n, &m->nodes[i].lans[k].seen))
+				out->v[out->n++] = m->nodes[i].lans[k].seen;
+}
+
+static size_t count_lans(const struct mesh *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n_nodes; i++)
+		n += m->nodes[i].n_lans;
+	return n;
+}
+
+static void sources_of_all(const struct mesh *m, struct prefix_room *out)
+{
+	out->n = mesh_routes(m, out->v, 2 * m->n_nodes + LAN_RANGES + count_lans(m));
+}
+
 static void sources_of(struct mesh_parser *p, const struct conf_strs *words, bool all,
 		       const bool *member, struct mesh_from *out)
 {
 	const struct mesh *m = p->m;
-	struct prefix_room room = {conf_arena_array(p->ld.arena, 2 * m->n_nodes + 8,
-						    sizeof(*room.v)), 0};
+	size_t most = 2 * m->n_nodes + 8 + LAN_RANGES + count_lans(m);
+	struct prefix_room room = {conf_arena_array(p->ld.arena, most, sizeof(*room.v)), 0};
 	bool kind[MESH_KINDS] = {false}, rest[MESH_NODES_MAX];
 
 	if (!room.v)
@@ -161,17 +219,16 @@ static void sources_of(struct mesh_parser *p, const struct conf_strs *words, boo
 	}
 	for (size_t i = 0; i < m->n_nodes; i++)
 		rest[i] = member[i] && !kind[m->nodes[i].kind];
-	for (int family = 4; family <= 6; family += 2) {
-		const struct prefix *range = family == 4 ? &m->range4 : &m->range6;
-
-		if (all && range->ip.family)
-			room.v[room.n++] = *range;
-		for (int k = 0; !all && k < MESH_KINDS; k++)
+	if (all)
+		sources_of_all(m, &room);
+	for (int family = 4; !all && family <= 6; family += 2) {
+		for (int k = 0; k < MESH_KINDS; k++)
 			if (kind[k])
 				add_kind(m, (enum mesh_kind)k, family, &room);
-		if (!all)
-			add_nodes(m, rest, family, &room);
+		add_nodes(m, rest, family, &room);
 	}
+	if (!all)
+		add_lans(m, member, kind[MESH_SITE], &room);
 	out->prefixes = room.v;
 	out->n_prefixes = room.n;
 }
@@ -333,9 +390,10 @@ static void to_parse(struct mesh_parser *p, const struct jnode *n, struct mesh_r
 static void rule_parse(struct mesh_parser *p, const struct jnode *n, struct mesh_rule *out)
 {
 	static const struct key keys[] = {KNOWN("name"), KNOWN("from"),	   KNOWN("to"),
-					  KNOWN("ports"), KNOWN("network"), KNOWN("action"), KEYS_END};
+					  KNOWN("ports"), KNOWN("network"), KNOWN("action"),
+					  KNOWN("delivery"), KEYS_END};
 	static const struct word actions[] = {{"allow", 1}, {"deny", 0}, {NULL, 0}};
-	struct jnode from, to, name;
+	struct jnode from, to, name, delivery;
 
 	out->at = jnode_at(n);
 	out->name = "";
@@ -355,6 +413,10 @@ static void rule_parse(struct mesh_parser *p, const struct jnode *n, struct mesh
 	to_parse(p, &to, out);
 	out->ports = jnode_ports(n, "ports");
 	out->networks = jnode_networks(n, "network", 0);
+	out->delivery = mesh_parse_delivery(n, MESH_DIAL);
+	out->delivers = jnode_get(n, "delivery", &delivery);
+	if (out->delivers && !out->allow)
+		jnode_error(&delivery, "has no meaning with \"action\": \"deny\"");
 }
 
 static void policy_parse(struct mesh_parser *p, const struct jnode *root)
@@ -435,7 +497,8 @@ static void forward_to(struct mesh_parser *p, const struct jnode *it, struct mes
 static void forward_parse(struct mesh_parser *p, const struct jnode *it, struct mesh_forward *f)
 {
 	static const struct key keys[] = {KNOWN("name"), KNOWN("hub"),	   KNOWN("port"), KNOWN("listen"),
-					  KNOWN("to"),	 KNOWN("network"), KEYS_END};
+					  KNOWN("to"),	 KNOWN("network"), KNOWN("delivery"),
+					  KEYS_END};
 	const char *hub;
 	struct jnode n;
 
@@ -459,6 +522,11 @@ static void forward_parse(struct mesh_parser *p, const struct jnode *it, struct 
 	if (f->hub == MESH_NOBODY || p->m->nodes[f->hub].kind != MESH_HUB)
 		jnode_error(&n, "found \"%.60s\", expected the name of a hub", hub);
 	forward_to(p, it, f);
+	f->delivery = mesh_parse_delivery(it, MESH_DIAL);
+	jnode_get(it, "delivery", &n);
+	if (f->delivery == MESH_TRANSPARENT)
+		jnode_error(&n, "found \"transparent\", expected \"dial\" or \"proxy\": answers to "
+				"addresses of the internet do not come back to the site");
 }
 
 static void forwards_parse(struct mesh_parser *p, const struct jnode *root)

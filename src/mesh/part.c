@@ -21,22 +21,43 @@ static bool mapped(const struct mesh_lan *lan)
 	return !ip_eq(&lan->real.ip, &lan->seen.ip);
 }
 
-size_t mesh_parts(struct emit *e, struct mesh_part out[PARTS_MAX])
+static const char *delivery_tag(enum mesh_delivery d)
+{
+	static const char *const tags[] = {"lan", "lan.proxy", "lan.transparent"};
+
+	return tags[d];
+}
+
+static void parts_ours(struct emit *e, const struct mesh_rule *r, struct mesh_part *out, size_t *n)
+{
+	struct prefix places[80];
+	size_t count = mesh_places(e->m, e->node, places, 80);
+
+	for (size_t i = 0; i < count; i++)
+		part_add(out, n, &places[i],
+			 delivery_tag(r ? mesh_delivery(e->m, r, e->node, &places[i]) : MESH_DIAL),
+			 "");
+}
+
+size_t mesh_parts(struct emit *e, const struct mesh_rule *r, struct mesh_part out[PARTS_MAX])
 {
 	const struct mesh_node *v = &e->m->nodes[e->node];
-	bool ours = v->software == MESH_GARENNE;
 	struct prefix p;
 	size_t n = 0;
 
+	if (v->software == MESH_GARENNE) {
+		parts_ours(e, r, out, &n);
+		return n;
+	}
 	p = (struct prefix){v->ip4, 32};
-	part_add(out, &n, &p, ours ? "lan" : "self", "");
+	part_add(out, &n, &p, "self", "");
 	p = (struct prefix){v->ip6, 128};
 	if (v->ip6.family)
-		part_add(out, &n, &p, ours ? "lan" : "self6", "");
+		part_add(out, &n, &p, "self6", "");
 	for (size_t i = 0; i < v->n_lans; i++)
-		if (ours || !mapped(&v->lans[i]))
+		if (!mapped(&v->lans[i]))
 			part_add(out, &n, &v->lans[i].seen, "lan", "");
-	for (size_t i = 0; !ours && i < v->n_hosts; i++) {
+	for (size_t i = 0; i < v->n_hosts; i++) {
 		p = (struct prefix){v->hosts[i].seen, v->hosts[i].seen.family == 4 ? 32 : 128};
 		if (!ip_eq(&v->hosts[i].seen, &v->hosts[i].real))
 			part_add(out, &n, &p, "host.", v->hosts[i].name);
@@ -44,17 +65,19 @@ size_t mesh_parts(struct emit *e, struct mesh_part out[PARTS_MAX])
 	return n;
 }
 
-const char *mesh_part_of(struct emit *e, const struct ip *ip, char out[PART_TAG])
+const char *mesh_part_of(struct emit *e, const struct mesh_forward *f, char out[PART_TAG])
 {
 	struct mesh_part *v = calloc(PARTS_MAX, sizeof(*v));
-	size_t n = v ? mesh_parts(e, v) : 0;
+	size_t n = v ? mesh_parts(e, NULL, v) : 0;
 
 	snprintf(out, PART_TAG, "block");
 	e->failed |= !v;
 	for (size_t i = 0; i < n; i++)
-		if (prefix_has(&v[i].seen, ip))
+		if (prefix_has(&v[i].seen, &f->to.prefix.ip))
 			memcpy(out, v[i].tag, PART_TAG);
 	free(v);
+	if (strcmp(out, "lan") == 0 && mesh_delivers(e->m, e->node, f->delivery))
+		snprintf(out, PART_TAG, "%s", delivery_tag(f->delivery));
 	return out;
 }
 
@@ -67,13 +90,19 @@ static void one_map(struct emit *e, cJSON *list, const struct prefix *from, cons
 	emit_str(e, o, "to", prefix_text(to, text, sizeof(text)));
 }
 
-static cJSON *freedom(struct emit *e, cJSON *outbounds, const char *tag)
+static cJSON *outbound(struct emit *e, cJSON *outbounds, const char *tag, const char *protocol)
 {
-	cJSON *o = emit_item(e, outbounds), *s;
+	cJSON *o = emit_item(e, outbounds);
 
 	emit_str(e, o, "tag", tag);
-	emit_str(e, o, "protocol", "freedom");
-	s = emit_obj(e, o, "settings");
+	emit_str(e, o, "protocol", protocol);
+	return emit_obj(e, o, "settings");
+}
+
+static cJSON *freedom(struct emit *e, cJSON *outbounds, const char *tag)
+{
+	cJSON *s = outbound(e, outbounds, tag, "freedom");
+
 	emit_str(e, s, "domainStrategy", "UseIP");
 	return s;
 }
@@ -97,11 +126,14 @@ static struct prefix host_prefix(const char *text)
 	return p;
 }
 
-/* One outbound for all: what is mapped is translated, nothing else may be dialled. */
-static void lan_ours(struct emit *e, cJSON *outbounds)
+/* One outbound for each way of delivering: what is mapped is translated, nothing else may be
+ * reached. */
+static void lan_ours(struct emit *e, cJSON *outbounds, enum mesh_delivery d)
 {
 	const struct mesh_node *v = &e->m->nodes[e->node];
-	cJSON *s = freedom(e, outbounds, "lan"), *maps = cJSON_CreateArray();
+	cJSON *s = d == MESH_TRANSPARENT ? outbound(e, outbounds, delivery_tag(d), "tun") :
+					   freedom(e, outbounds, delivery_tag(d));
+	cJSON *maps = cJSON_CreateArray();
 	const struct ip *own[] = {&v->ip4, &v->ip6};
 	struct prefix real[80];
 	size_t n = 0;
@@ -125,6 +157,8 @@ static void lan_ours(struct emit *e, cJSON *outbounds)
 		cJSON_AddItemToObject(s, "map", maps);
 	else
 		cJSON_Delete(maps);
+	if (d == MESH_PROXY)
+		emit_num(e, s, "proxyProtocol", 2);
 	final_rules(e, s, real, n);
 }
 
@@ -167,10 +201,15 @@ static void lan_stock(struct emit *e, cJSON *outbounds)
 
 void mesh_part_outbounds(struct emit *e, cJSON *outbounds)
 {
-	if (e->m->nodes[e->node].software == MESH_GARENNE)
-		lan_ours(e, outbounds);
-	else
+	unsigned used = mesh_deliveries(e->m, e->node, NULL) | 1u << MESH_DIAL;
+
+	if (e->m->nodes[e->node].software != MESH_GARENNE) {
 		lan_stock(e, outbounds);
+		return;
+	}
+	for (int d = 0; d < MESH_DELIVERIES; d++)
+		if (used & 1u << d)
+			lan_ours(e, outbounds, (enum mesh_delivery)d);
 }
 
 /* ---- rules ---- */
@@ -298,10 +337,10 @@ static size_t cut(const struct mesh_part *v, size_t parts, size_t k, const struc
 }
 
 static void rule_here(struct emit *e, cJSON *rules, const struct mesh_rule *r, enum mesh_by by,
-		      const struct mesh_part *v, size_t parts)
+		      struct mesh_part *v)
 {
 	struct mesh_place to[EMIT_PREFIXES], some[EMIT_PREFIXES];
-	size_t n = places_at(r, e->node, to);
+	size_t n = places_at(r, e->node, to), parts = mesh_parts(e, r, v);
 	char tag[EMIT_TEXT + PART_TAG];
 
 	if (n == 0 || !can_tell(e, r, by))
@@ -328,11 +367,10 @@ static void rule_here(struct emit *e, cJSON *rules, const struct mesh_rule *r, e
 void mesh_rules_here(struct emit *e, cJSON *rules, enum mesh_by by)
 {
 	struct mesh_part *v = calloc(PARTS_MAX, sizeof(*v));
-	size_t parts = v ? mesh_parts(e, v) : 0;
 
 	e->failed |= !v;
 	for (size_t i = 0; v && i < e->m->n_rules; i++)
-		rule_here(e, rules, &e->m->rules[i], by, v, parts);
+		rule_here(e, rules, &e->m->rules[i], by, v);
 	free(v);
 }
 
@@ -354,18 +392,14 @@ static cJSON *forward_rule(struct emit *e, cJSON *rules, const struct mesh_forwa
 
 void mesh_forward_here(struct emit *e, cJSON *rules, const struct mesh_forward *f)
 {
-	const struct prefix *ranges[] = {&e->m->range4, &e->m->mapped, &e->m->range6};
+	struct prefix inside[EMIT_PREFIXES];
+	size_t n = mesh_routes(e->m, inside, EMIT_PREFIXES);
 	char tag[EMIT_TEXT], part[PART_TAG];
-	struct prefix inside[3];
-	size_t n = 0;
 
-	for (size_t i = 0; i < 3; i++)
-		if (ranges[i]->ip.family)
-			inside[n++] = *ranges[i];
 	if (mesh_sources_known(e->m) && e->m->nodes[e->node].software != MESH_V2RAY) {
 		snprintf(tag, sizeof(tag), "forwards[%zu] %s not for the mesh", f->number - 1, f->name);
 		emit_prefixes(e, forward_rule(e, rules, f, tag, "block"), "source", inside, n);
 	}
 	snprintf(tag, sizeof(tag), "forwards[%zu] %s", f->number - 1, f->name);
-	forward_rule(e, rules, f, tag, mesh_part_of(e, &f->to.prefix.ip, part));
+	forward_rule(e, rules, f, tag, mesh_part_of(e, f, part));
 }

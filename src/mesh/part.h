@@ -15,8 +15,9 @@ struct mesh_part {
 	char tag[PART_TAG];
 };
 
-/** The parts of e->node into @out; returns their number. */
-size_t mesh_parts(struct emit *e, struct mesh_part out[PARTS_MAX]);
+/** The parts of e->node into @out, as flows that rule @r lets through reach them; NULL: the node's
+ * own users, who are dialled for. Returns their number. */
+size_t mesh_parts(struct emit *e, const struct mesh_rule *r, struct mesh_part out[PARTS_MAX]);
 /** The outbounds of these parts. */
 void mesh_part_outbounds(struct emit *e, cJSON *outbounds);
 
@@ -34,7 +35,7 @@ void mesh_rules_away(struct emit *e, cJSON *rules, int node, const char *outboun
 		     enum mesh_by by);
 /** A forward to e->node. */
 void mesh_forward_here(struct emit *e, cJSON *rules, const struct mesh_forward *f);
-/** Tag of the part that has @ip, or "block". */
-const char *mesh_part_of(struct emit *e, const struct ip *ip, char out[PART_TAG]);
+/** Tag of the part that a forward leads to, or "block". */
+const char *mesh_part_of(struct emit *e, const struct mesh_forward *f, char out[PART_TAG]);
 
 #endif

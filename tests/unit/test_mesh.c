@@ -179,6 +179,7 @@ static void test_good_files(void **state)
 	(void)state;
 	check_good("office");
 	check_good("stock");
+	check_good("delivery");
 	check_good("classic");
 }
 
