@@ -1,26 +1,36 @@
 #!/bin/sh
-# install-peers.sh: builds the stock Xray releases the lab talks to, with the
-# ordinary Go client, into $GARENNE_PEERS/xray-RELEASE/xray (default: the user's
-# cache folder, so that a second clone finds them), and links build/peers/xray-RELEASE
-# to them. A release that is there already is not built again.
+# install-peers.sh: builds the stock programs the lab talks to, releases of Xray and
+# one of sing-box, with the ordinary Go client, into $GARENNE_PEERS/NAME-RELEASE/NAME
+# (default: the user's cache folder, so that a second clone finds them), and links
+# build/peers/NAME-RELEASE to them. What is there already is not built again.
 #
 # Without a usable Go and without a way to get one this says so, aloud, and succeeds:
 # the tests that need the missing peer then say SKIP.
 set -eu
 cd "$(dirname "$0")/.."
 
-module=github.com/xtls/xray-core/main
 need=1.26     # the oldest Go that builds the newest release
 toolchain=1.26.8
-# RELEASE=MODULE-VERSION:LINKER-FLAGS. The first speaks both dialects of reverse and
-# is the newest one there is as a module; the second is from well before VLESS reverse.
-releases="26.3.27=v1.260327.0:-s,-w 1.8.24=v1.8.24:-s,-w,-checklinkname=0"
+# NAME-RELEASE PACKAGE@MODULE-VERSION TAGS LINKER-FLAGS. The first Xray is the newest
+# one there is as a module and speaks both dialects of reverse, as does the second, of
+# the year before; the third is from well before VLESS reverse. Without with_utls a
+# sing-box has no REALITY.
+peers() {
+	xray=github.com/xtls/xray-core/main
+	sing=github.com/sagernet/sing-box
+	cat <<-EOF
+		xray-26.3.27 $xray@v1.260327.0 - -s,-w
+		xray-25.12.8 $xray@v1.251208.0 - -s,-w
+		xray-1.8.24 $xray@v1.8.24 - -s,-w,-checklinkname=0
+		sing-box-1.14.1 $sing/cmd/sing-box@v1.14.1 with_utls -s,-w,-X,$sing/constant.Version=1.14.1
+	EOF
+}
 
 cache=${GARENNE_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/garenne/peers}
 mkdir -p "$cache" build/peers
 
 skip() {
-	echo "SKIP peers: $1; tests beside stock Xray will be skipped"
+	echo "SKIP peers: $1; tests beside stock Xray and sing-box will be skipped"
 	exit 0
 }
 
@@ -72,32 +82,32 @@ find_go() {
 }
 
 build() {
-	release=$1 version=$2 flags=$3
-	mkdir "$tmp/$release"
-	echo "peers: building Xray $release (this takes minutes)"
-	if ! GOBIN=$tmp/$release GOTOOLCHAIN=local GOFLAGS= CGO_ENABLED=0 nice "$go" install -trimpath \
-		-ldflags "$flags" "$module@$version" >"$tmp/$release.log" 2>&1; then
-		tail -20 "$tmp/$release.log"
-		echo "SKIP peer xray-$release: it could not be built"
+	name=$1 package=$2 tags=$3 flags=$4
+	mkdir "$tmp/$name"
+	echo "peers: building $name (this takes minutes)"
+	if ! GOBIN=$tmp/$name GOTOOLCHAIN=local GOFLAGS= CGO_ENABLED=0 nice "$go" install -trimpath \
+		-tags "${tags#-}" -ldflags "$(echo "$flags" | tr , ' ')" "$package" >"$tmp/$name.log" 2>&1; then
+		tail -20 "$tmp/$name.log"
+		echo "SKIP peer $name: it could not be built"
 		return 0
 	fi
-	mkdir -p "$cache/xray-$release"
-	mv "$tmp/$release/main" "$cache/xray-$release/xray"
+	mkdir -p "$cache/$name"
+	mv "$tmp/$name/$(basename "${package%@*}")" "$cache/$name/${name%-*}"
 }
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' INT TERM
 go=
-for r in $releases; do
-	release=${r%%=*}
-	rest=${r#*=}
-	if [ ! -x "$cache/xray-$release/xray" ]; then
+peers >"$tmp/peers"
+while read -r name package tags flags <&3; do
+	exe=$cache/$name/${name%-*}
+	if [ ! -x "$exe" ]; then
 		[ -n "$go" ] || go=$(find_go) || skip "no Go $need or newer, and none could be fetched"
-		build "$release" "${rest%%:*}" "$(echo "${rest#*:}" | tr , ' ')"
+		build "$name" "$package" "$tags" "$flags"
 	fi
-	if [ -x "$cache/xray-$release/xray" ]; then
-		ln -sfn "$cache/xray-$release" "build/peers/xray-$release"
-		echo "peers: $("$cache/xray-$release/xray" version | head -1)"
+	if [ -x "$exe" ]; then
+		ln -sfn "$cache/$name" "build/peers/$name"
+		echo "peers: $("$exe" version | head -1)"
 	fi
-done
+done 3<"$tmp/peers"
