@@ -31,7 +31,8 @@ sanitized_lab() {
 	make -s -j"$jobs" MODE=asan || return 1
 	GARENNE=$PWD/build/asan/garenne scripts/lab.sh --out "$PWD/build/lab-asan" \
 		"matrix/*/garenne-garenne" "reverse/*/garenne-portal+garenne-bridge" \
-		"proxy/*/garenne" real/ fault/stop-with fault/garbage fault/wrong fault/replayed \
+		"proxy/*/garenne" "xtls/*/garenne-garenne" "xtls/*/garenne-portal+garenne-bridge" \
+		real/ fault/stop-with fault/garbage fault/wrong fault/replayed \
 		fault/stale reality-server/strangers reality-server/ourselves reality-server/half-open
 }
 

@@ -27,7 +27,8 @@ def options():
     a.add_argument("--jobs", type=int, default=(os.cpu_count() or 1) + 1)
     a.add_argument("--idle-jobs", type=int, default=6, help="tests that mostly wait, at once")
     a.add_argument("--garenne", help="the binary to test")
-    a.add_argument("--subject", default="garenne", choices=sorted(peers.ALL),
+    a.add_argument("--subject", default="garenne",
+                   choices=sorted(p.name for p in peers.ALL.values() if not p.translate),
                    help="the program in our place in scenarios and faults")
     a.add_argument("--without-garenne", action="store_true",
                    help="do not fail when it is not built: check the lab itself")

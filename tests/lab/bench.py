@@ -24,9 +24,9 @@ import types
 
 from . import LabError, bench_mesh, bench_tun, configs, harness, netns, peers
 from .configs import CARRIERS
+from .inner import HTTPS, NAME, Nginx
 from .proc import until
 from .t_reverse import CARRIER_PORT, DOMAIN, UUID
-from .t_vision import HTTPS, NAME, Nginx
 
 FORWARD, SERVER, SOCKS = 8004, 9000, 1080
 PROXY = ("vless-vision", "vless-tls")

@@ -16,6 +16,11 @@ KEY32 = "bGFiLW9ubHkta2V5LW9mLTMyLWJ5dGVzLWxvbmchISE="
 KEY32_A = "bGFiLXVzZXIta2V5LWEtb2YtMzItYnl0ZXMtbG9uZyE="
 KEY32_B = "bGFiLXVzZXIta2V5LWItb2YtMzItYnl0ZXMtbG9uZyE="
 TEXT = "a pass phrase of the lab"
+REALITY_PRIVATE = "AAIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eH2A"
+REALITY_PUBLIC = "B6N8vBQgk8i3VdwbEOhstCY3StFqqFPtC9_AsrhtHHw"
+REALITY_SHORT = "0123456789abcdef"
+# Where on the server's host the target of REALITY listens.
+REALITY_TARGET = 9443
 
 
 def config(inbounds=(), outbounds=(), rules=(), reverse=None, level="info", **more):
@@ -99,6 +104,18 @@ def tls_client(pki, name="vps.test"):
         "certificates": [{"usage": "verify", "certificateFile": pki.ca}]}}
 
 
+def reality_server(name="vps.test"):
+    return {"network": "tcp", "security": "reality", "realitySettings": {
+        "dest": f"127.0.0.1:{REALITY_TARGET}", "serverNames": [name],
+        "privateKey": REALITY_PRIVATE, "shortIds": [REALITY_SHORT]}}
+
+
+def reality_client(name="vps.test"):
+    return {"network": "tcp", "security": "reality", "realitySettings": {
+        "fingerprint": "chrome", "serverName": name, "publicKey": REALITY_PUBLIC,
+        "shortId": REALITY_SHORT}}
+
+
 class Carrier:
     """One way to get from one program to another.
 
@@ -127,15 +144,17 @@ class Carrier:
 
 
 class Vless(Carrier):
-    def __init__(self, name, tls=False, mux=None, flow=None, tls_max=None):
-        needs = ["vless"] + (["tls"] if tls else []) + (["vision"] if flow else [])
+    def __init__(self, name, tls=False, mux=None, flow=None, tls_max=None, reality=False):
+        """@reality: the test must put a target on REALITY_TARGET of the far host."""
+        needs = ["vless"] + (["tls"] if tls else []) + (["vision"] if flow else []) \
+            + (["reality"] if reality else [])
         near = []
         if mux:
             needs.append("mux")
             if mux.get("concurrency", 0) < 0:
                 near.append("xudp")
         super().__init__(name, needs, True, near, tls)
-        self.mux, self.flow, self.tls_max = mux, flow, tls_max
+        self.mux, self.flow, self.tls_max, self.reality = mux, flow, tls_max, reality
 
     def _capped(self, stream):
         if self.tls_max:
@@ -151,6 +170,8 @@ class Vless(Carrier):
                 c["flow"] = self.flow
         if self.tls:
             i["streamSettings"] = self._capped(tls_server(pki))
+        if self.reality:
+            i["streamSettings"] = reality_server()
         return i
 
     def near(self, tag, addr, port, pki=None, uuid=UUID_A):
@@ -160,6 +181,8 @@ class Vless(Carrier):
             o["settings"]["vnext"][0]["users"][0]["flow"] = self.flow
         if self.tls:
             o["streamSettings"] = self._capped(tls_client(pki))
+        if self.reality:
+            o["streamSettings"] = reality_client()
         if self.mux:
             o["mux"] = dict(self.mux)
         return o

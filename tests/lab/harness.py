@@ -139,9 +139,11 @@ class T:
         return p.start()
 
     def program(self, peer, ns, conf, name, wait=True, env=None):
-        """Starts @peer on @ns with @conf (a dict, or the path of a file)."""
+        """Starts @peer on @ns with @conf (a dict, or the path of a file in its own form)."""
         self.need(peer)
-        path = conf if isinstance(conf, str) else self.write(name + ".json", conf)
+        path = conf
+        if not isinstance(conf, str):
+            path = self.write(name + ".json", peer.translate(conf) if peer.translate else conf)
         p = self.spawn(ns, peer.run_argv(path), name, env, peer.ours)
         if wait:
             from .configs import listens

@@ -3,17 +3,21 @@ import os
 import shutil
 import subprocess
 
+from . import sing
+
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 
 # What a program can do, in the words that tests ask for.
 _V2RAY = {"vless", "tls", "mux", "ss-classic", "classic", "v2-udp"}
-_XRAY = _V2RAY | {"xudp", "ss2022", "vision", "socks4"}
+_XRAY = _V2RAY | {"xudp", "ss2022", "vision", "reality", "socks4"}
 _ALL = _XRAY | {"vless-reverse", "tun"}
 
 
 class Peer:
-    def __init__(self, name, title, can, ours=False):
+    def __init__(self, name, title, can, ours=False, translate=None):
+        """@translate: makes a file of its own kind from one of configs.py."""
         self.name, self.title, self.can, self.ours = name, title, frozenset(can), ours
+        self.translate = translate
         self.path = None
         self.why_not = None
         self.software = name.split("-")[0]  # as a mesh file calls it
@@ -45,9 +49,13 @@ class Peer:
 GARENNE = Peer("garenne", "garenne", _ALL | {"honest"}, ours=True)
 V2RAY = Peer("v2ray", "Debian's v2ray 4.34", _V2RAY)
 XRAY = Peer("xray", "Xray 26.3.27", _ALL)
+XRAY_25 = Peer("xray-25", "Xray 25.12.8", _ALL)
 XRAY_OLD = Peer("xray-old", "Xray 1.8.24", _XRAY)
-ALL = {p.name: p for p in (GARENNE, V2RAY, XRAY, XRAY_OLD)}
+SING_BOX = Peer("sing-box", "sing-box 1.14.1", {"vless", "tls", "xudp", "vision", "reality"},
+                translate=sing.translate)
+ALL = {p.name: p for p in (GARENNE, V2RAY, XRAY, XRAY_25, XRAY_OLD, SING_BOX)}
 LIBEV = Peer("libev", "shadowsocks-libev", {"ss-classic"})
+# In every matrix; the others only in that of XTLS.
 STOCK = (V2RAY, XRAY, XRAY_OLD)
 
 
@@ -56,9 +64,9 @@ def _cache():
     return os.environ.get("GARENNE_PEERS") or os.path.join(base, "garenne", "peers")
 
 
-def _xray(release):
+def _built(name, release):
     for base in (os.path.join(ROOT, "build", "peers"), _cache()):
-        p = os.path.join(base, f"xray-{release}", "xray")
+        p = os.path.join(base, f"{name}-{release}", name)
         if os.access(p, os.X_OK):
             return p
     return None
@@ -72,9 +80,10 @@ def find(binary=None):
         GARENNE.path, GARENNE.why_not = None, "garenne is not built"
     V2RAY.path = shutil.which("v2ray")
     V2RAY.why_not = None if V2RAY.path else "v2ray is not installed"
-    for p, release in ((XRAY, "26.3.27"), (XRAY_OLD, "1.8.24")):
-        p.path = _xray(release)
-        p.why_not = None if p.path else f"Xray {release} is not built (scripts/install-peers.sh)"
+    for p in (XRAY, XRAY_25, XRAY_OLD, SING_BOX):
+        name, release = p.title.lower().split()
+        p.path = _built(name, release)
+        p.why_not = None if p.path else f"{p.title} is not built (scripts/install-peers.sh)"
 
 
 def tool(name):

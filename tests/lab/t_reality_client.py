@@ -17,8 +17,7 @@ from .peers import GARENNE, XRAY
 from .proc import until
 from .scene import clock_shifted, expect
 
-PRIVATE = "AAIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eH2A"
-PUBLIC = "B6N8vBQgk8i3VdwbEOhstCY3StFqqFPtC9_AsrhtHHw"
+PRIVATE, PUBLIC = configs.REALITY_PRIVATE, configs.REALITY_PUBLIC
 OTHER = "hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo"
 SHORT = "0123abcd"
 PRINTS = ("chrome", "firefox", "safari", "ios", "edge", "randomized")

@@ -21,11 +21,10 @@ from .peers import GARENNE, XRAY, XRAY_OLD
 from .proc import until
 from .scene import clock_shifted, expect
 
-PRIVATE = "AAIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eH2A"
-PUBLIC = "B6N8vBQgk8i3VdwbEOhstCY3StFqqFPtC9_AsrhtHHw"
+PRIVATE, PUBLIC = configs.REALITY_PRIVATE, configs.REALITY_PUBLIC
 PRIVATE_OLD = "ERERERERERERERERERERERERERERERERERERERERERE"
 NAME = "www.target.test"
-SHORT = "0123456789abcdef"
+SHORT = configs.REALITY_SHORT
 FINGERPRINTS = ("chrome", "firefox", "safari", "ios", "edge")
 SERVER, SOCKS, TARGET = 1443, 1080, 8443
 LOOP = "127.0.0.1"

@@ -82,7 +82,7 @@ DIALECTS = {"classic": classic, "vless": vless_reverse}
 
 
 class Reverse:
-    """A running pair and the ways through it."""
+    """A running pair and the ways through it. @carrier: one, or the name of one."""
 
     def __init__(self, t, dialect, carrier, portal, bridge, fams=FAMS, start=True, **more):
         t.need(portal, bridge)
@@ -91,7 +91,7 @@ class Reverse:
         self.ours = portal.ours and bridge.ours
         self.targets = Targets(t, self.net.lan)
         self.portal_conf, self.bridge_conf = DIALECTS[dialect](
-            self.net, CARRIERS[carrier], self.targets, t.pki, fams, **more)
+            self.net, CARRIERS.get(carrier, carrier), self.targets, t.pki, fams, **more)
         if start:
             self.start_portal()
             self.start_bridge()

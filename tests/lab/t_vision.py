@@ -1,314 +1,26 @@
-"""XTLS Vision with real TLS inside.
+"""XTLS Vision: the proof that the outer TLS ends, what is refused, and UDP's two
+exceptions. What goes through is in t_xtls.
 
     tools -> socks [near program] == VLESS, Vision, TLS 1.3 ==> [far program] -> targets
-
-Plain payload, UDP and servers that speak first are cells of the matrix like any other
-carrier's. Here are inner TLS 1.3 and 1.2, HTTP/2, the proof that the outer TLS ends,
-reverse proxies, and what is refused.
 """
-import hashlib
-import os
 import ssl
-import struct
-import subprocess
 
-from . import LabError, configs, netns, peers, traffic
+from . import LabError, netns, traffic
 from .configs import CARRIERS
 from .harness import add
+from .inner import InnerTls, TlsServer, download, records, serve_one_way, upload
 from .peers import GARENNE, XRAY, XRAY_OLD
 from .proc import until
 from .t_matrix import FAR_PORT, NEAR_PORT, Targets, configure, hosts
-from .t_reality_server import PRIVATE, PUBLIC, SHORT
-from .t_reverse import Reverse
 
 MIB = traffic.MIB
 VISION = CARRIERS["vless-vision"]
 FLOW = "xtls-rprx-vision"
 WITH = (GARENNE, XRAY, XRAY_OLD)
-NAME = "vps.test"
-HTTPS, TAPPED = 8443, 7999
-
-
-# ---- TLS inside -----------------------------------------------------------
-
-def inner_server(pki, version):
-    c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    c.load_cert_chain(pki.cert, pki.key)
-    c.minimum_version = c.maximum_version = version
-    return c
-
-
-def inner_client(pki, version=None):
-    c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    c.load_verify_locations(pki.ca)
-    if version:
-        c.minimum_version = c.maximum_version = version
-    return c
-
-
-class TlsServer(traffic.Server):
-    """Serves its handler behind TLS."""
-
-    def __init__(self, ns, handler, pki, version, **kw):
-        self.context = inner_server(pki, version)
-        super().__init__(ns, handler, **kw)
-
-    def _serve(self, c, peer):
-        c.settimeout(traffic.WAIT * 4)
-        try:
-            with self.context.wrap_socket(c, server_side=True) as s:
-                self.handler(self, s, peer)
-        except (OSError, LabError) as e:
-            self.ends.setdefault("errors", []).append(str(e))
-
-
-def serve_one_way(_srv, c, _peer):
-    """Bulk in one direction after the other, any number of times on a connection: an
-    SSL object is not for two threads."""
-    while head := c.recv(1):
-        size, = struct.unpack("!Q", traffic.recv_exact(c, 8))
-        if head == b"D":
-            traffic.send_pattern(c, "down", size)
-        elif head == b"U":
-            traffic.recv_pattern(c, "up", size)
-            c.sendall(b"fine")
-        else:
-            raise LabError("not one of ours")
-
-
-def download(s, size):
-    s.sendall(b"D" + struct.pack("!Q", size))
-    traffic.recv_pattern(s, "down", size)
-
-
-def upload(s, size):
-    s.sendall(b"U" + struct.pack("!Q", size))
-    traffic.send_pattern(s, "up", size)
-    if traffic.recv_exact(s, 4) != b"fine":
-        raise LabError("the server did not get what was sent")
-
-
-def inner_bulk(via, host, srv, pki, size):
-    """Small exchanges, a lot one way, a lot the other way, and small ones again."""
-    with via.tcp(host, srv.port) as raw:
-        raw.settimeout(60)
-        with inner_client(pki, srv.context.maximum_version).wrap_socket(
-                raw, server_hostname=NAME) as s:
-            for n in range(40):
-                download(s, n)
-                upload(s, n * 37)
-            download(s, size)
-            upload(s, size)
-            for n in range(10):
-                upload(s, n * 100)
-                download(s, n * 1000)
-
-
-def many(via, host, srv, pki, n=100, may_fail=0):
-    """The switch in @n connections, twenty at once, each with a burst behind it."""
-    failed = []
-
-    def one(i):
-        with via.tcp(host, srv.port) as raw:
-            raw.settimeout(60)
-            with inner_client(pki).wrap_socket(raw, server_hostname=NAME) as s:
-                if i % 2:
-                    upload(s, 1000 + i * 1111)
-                    download(s, MIB // 4)
-                else:
-                    download(s, 1000 + i * 1111)
-                    upload(s, MIB // 4)
-
-    def some(k):
-        for i in range(k, n, 20):
-            try:
-                one(i)
-            except (OSError, LabError) as e:
-                failed.append(e)
-    traffic.together(20, some)
-    if len(failed) > may_fail:
-        raise LabError(f"{len(failed)} of {n} failed: {failed[0]}")
-    return len(failed)
-
-
-def again(old, fn, *args):
-    """Xray 1.8.24 now and then mixes up the bytes around its own switch, between two of
-    its kind most of all: what fails with it gets another try."""
-    for last in (not old, True):
-        try:
-            return fn(*args)
-        except (OSError, LabError):
-            if last:
-                raise
-    return None
-
-
-class Nginx:
-    """HTTP/2 and 1.1 over TLS: a file to get, a place to put one. @sparse: of zeros."""
-
-    def __init__(self, t, ns, size, sparse=False):
-        self.dir = os.path.join(t.dir, "www")
-        os.makedirs(self.dir, exist_ok=True)
-        os.chmod(self.dir, 0o777)
-        for f in os.listdir(self.dir):
-            os.unlink(os.path.join(self.dir, f))
-        self.body = b"" if sparse else \
-            bytes(traffic.pattern("down", 0, traffic.CHUNK)) * (size // traffic.CHUNK)
-        with open(os.path.join(self.dir, "big"), "wb") as f:
-            f.write(self.body)
-            f.truncate(size)
-        conf = t.write("nginx.conf", f"""
-            daemon off; master_process off; pid {t.dir}/nginx.pid; error_log {t.dir}/nginx.log;
-            events {{ }}
-            http {{
-                access_log off; client_max_body_size 0;
-                client_body_temp_path {t.dir}/body; proxy_temp_path {t.dir}/px;
-                fastcgi_temp_path {t.dir}/fc; uwsgi_temp_path {t.dir}/uw;
-                scgi_temp_path {t.dir}/sc;
-                server {{
-                    listen 0.0.0.0:{HTTPS} ssl http2;
-                    ssl_certificate {t.pki.cert}; ssl_certificate_key {t.pki.key};
-                    ssl_protocols TLSv1.2 TLSv1.3;
-                    root {self.dir};
-                    location /in/ {{ dav_methods PUT; create_full_put_path on; }}
-                }}
-            }}""")
-        path = peers.tool("nginx")
-        if not path:
-            raise LabError("nginx is not installed (scripts/install-deps.sh)")
-        t.defer(self._clean)
-        t.spawn(ns, [path, "-c", conf, "-e", f"{t.dir}/nginx.log"], "nginx").wait_listening(
-            {("tcp", HTTPS)})
-
-    def _clean(self):
-        for top, _, files in os.walk(self.dir, topdown=False):
-            for f in files:
-                os.unlink(os.path.join(top, f))
-            os.rmdir(top)
-        parent = os.path.dirname(self.dir)
-        for d in ("body", "px", "fc", "uw", "sc"):
-            p = os.path.join(parent, d)
-            if os.path.isdir(p):
-                os.rmdir(p)
-
-
-def curl(t, ns, proxy, *more):
-    path = peers.tool("curl")
-    argv = [path, "-sS", "--fail", "--max-time", "60", "--http2", "--cacert", t.pki.ca,
-            "--resolve", f"{NAME}:{HTTPS}:198.51.100.1", "--socks5", proxy, *more]
-    with ns.inside():
-        p = subprocess.run(argv, capture_output=True, timeout=90, stdin=subprocess.DEVNULL)
-    if p.returncode:
-        raise LabError(f"curl {p.returncode}: {p.stderr.decode().strip()[:200]}")
-    return p.stdout
-
-
-def http2(t, net, web):
-    url = f"https://{NAME}:{HTTPS}"
-    proxy = f"127.0.0.1:{NEAR_PORT[4]}"
-    got = curl(t, net.client, proxy, "-w", "%{http_version}", url + "/big")
-    if got[-1:] != b"2" or got[:-1] != web.body:
-        raise LabError(f"HTTP/2 download: {len(got)} bytes, version {got[-1:]!r}")
-    # Both at once on one connection's window, several times over.
-    out = curl(t, net.client, proxy, "--parallel", "-w", "%{size_download} ",
-               *[x for i in range(4) for x in (url + "/big", "-o", "/dev/null")])
-    if out.split() != [b"%d" % len(web.body)] * 4:
-        raise LabError(f"four downloads at once: {out!r}")
-    path = t.write("upload", "")
-    with open(path, "wb") as f:
-        f.write(web.body)
-    curl(t, net.client, proxy, "-T", path, url + "/in/file")
-    os.unlink(path)
-    with open(os.path.join(web.dir, "in", "file"), "rb") as f:
-        if hashlib.sha256(f.read()).digest() != hashlib.sha256(web.body).digest():
-            raise LabError("HTTP/2 upload: the file differs")
-
-
-def pair(t, near, far):
-    net = t.net(netns.Pair)
-    hosts(t, net)
-    targets = Targets(t, net.server)
-    near_conf, far_conf = configure(t, VISION, net)
-    t.program(far, net.server, far_conf, "far")
-    t.program(near, net.client, near_conf, "near")
-    via, host = traffic.Socks5(net.client, "127.0.0.1", NEAR_PORT[4]), net.server_addr[4]
-    tls13 = t.server(TlsServer, net.server, serve_one_way, t.pki, ssl.TLSVersion.TLSv1_3)
-    tls12 = t.server(TlsServer, net.server, serve_one_way, t.pki, ssl.TLSVersion.TLSv1_2)
-    old = XRAY_OLD in (near, far)
-    with t.cell("tls13"):
-        again(old, inner_bulk, via, host, tls13, t.pki, 32 * MIB)
-    with t.cell("tls12"):
-        again(old, inner_bulk, via, host, tls12, t.pki, 16 * MIB)
-    with t.cell("100 connections"):
-        bad = many(via, host, tls13, t.pki, 100, 10 if old else 0)
-        if bad:
-            t.note(f"{bad} of 100 failed, as they do between two of {XRAY_OLD.title}")
-    with t.cell("http2"):
-        web = Nginx(t, net.server, 16 * MIB)
-        again(old, http2, t, net, web)
-    with t.cell("server first"):
-        traffic.check_banner(via, host, targets.banner.port)
-    with t.cell("udp"):
-        traffic.check_udp(via, host, targets.udp.port, 2 * MIB)
+TAPPED = 7999
 
 
 # ---- the raw switch ---------------------------------------------------------
-
-class InnerTls:
-    """A TLS client whose records can be looked at: what it sent and got, as it was."""
-
-    def __init__(self, sock, pki):
-        self.sock, self.sent, self.got = sock, bytearray(), bytearray()
-        self.inp, self.out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.o = inner_client(pki).wrap_bio(self.inp, self.out, server_hostname=NAME)
-        self._do(self.o.do_handshake)
-
-    def _flush(self):
-        if self.out.pending:
-            data = self.out.read()
-            self.sent += data
-            self.sock.sendall(data)
-
-    def _do(self, fn, *args):
-        while True:
-            try:
-                r = fn(*args)
-                self._flush()
-                return r
-            except ssl.SSLWantReadError:
-                self._flush()
-                data = self.sock.recv(65536)
-                if not data:
-                    raise LabError("the inner connection was closed") from None
-                self.got += data
-                self.inp.write(data)
-
-    def sendall(self, data):
-        self._do(self.o.write, data)
-
-    def send(self, data):
-        return self._do(self.o.write, data)
-
-    def recv(self, n):
-        return self._do(self.o.read, n)
-
-    def recv_into(self, buf, n):
-        data = self._do(self.o.read, n)
-        buf[:len(data)] = data
-        return len(data)
-
-
-def records(data):
-    """(type, offset, length of the body) of TLS records as far as they go."""
-    at, out = 0, []
-    while at + 5 <= len(data):
-        kind, version, n = data[at], data[at + 1:at + 3], data[at + 3] << 8 | data[at + 4]
-        if not 20 <= kind <= 23 or version[0] != 3 or n > 18432:
-            break
-        out.append((kind, at, n))
-        at += 5 + n
-    return out
-
 
 def look_at(direction, outer, inner, handshakes, ours, most):
     """The outer bytes of one direction against the inner ones: where they became the
@@ -378,47 +90,6 @@ def switch(t, near, far):
             n_up = look_at("up", bytes(up), s.sent, 3, near.ours, 40)
             n_down = look_at("down", bytes(down), s.got, 6, far.ours, 40)
             t.note(f"outer records before the switch: {n_up} up, {n_down} down")
-
-
-# ---- REALITY below ----------------------------------------------------------
-
-def below_reality(t, near, far):
-    """The same with REALITY instead of TLS."""
-    net = t.net(netns.Pair)
-    hosts(t, net)
-    target = t.server(TlsServer, net.server, serve_one_way, t.pki, ssl.TLSVersion.TLSv1_3)
-    near_conf, far_conf = configure(t, VISION, net)
-    for i in far_conf["inbounds"]:
-        i["streamSettings"] = {"network": "tcp", "security": "reality", "realitySettings": {
-            "target": f"127.0.0.1:{target.port}", "serverNames": [NAME], "privateKey": PRIVATE,
-            "shortIds": [SHORT]}}
-    for o in near_conf["outbounds"]:
-        if o["protocol"] == "vless":
-            o["streamSettings"] = {"network": "tcp", "security": "reality", "realitySettings": {
-                "fingerprint": "chrome", "serverName": NAME, "publicKey": PUBLIC,
-                "shortId": SHORT}}
-    t.program(far, net.server, far_conf, "far")
-    t.program(near, net.client, near_conf, "near")
-    via, host = traffic.Socks5(net.client, "127.0.0.1", NEAR_PORT[4]), net.server_addr[4]
-    with t.cell("tls13"):
-        inner_bulk(via, host, target, t.pki, 16 * MIB)
-    with t.cell("100 connections"):
-        many(via, host, target, t.pki)
-
-
-# ---- reverse proxies --------------------------------------------------------
-
-def reverse(t, dialect, portal, bridge):
-    r = Reverse(t, dialect, "vless-vision", portal, bridge, fams=(4,))
-    srv = t.server(TlsServer, r.net.lan, serve_one_way, t.pki, ssl.TLSVersion.TLSv1_3)
-    with t.cell("tls13"):
-        inner_bulk(r.via(4), r.net.LAN[4], srv, t.pki, 16 * MIB)
-    with t.cell("30 visitors"):
-        many(r.via(4), r.net.LAN[4], srv, t.pki, 30)
-    with t.cell("bulk"):
-        traffic.check_bulk(r.via(4), r.targets.bulk, r.net.LAN[4], 16 * MIB, strict=r.ours)
-    with t.cell("udp"):
-        traffic.check_udp(r.via(4), r.net.LAN[4], r.targets.udp.port, 2 * MIB)
 
 
 # ---- refusals ---------------------------------------------------------------
@@ -510,19 +181,8 @@ def _plan():
     for near in WITH:
         for far in WITH:
             stock = not near.ours and not far.ours
-            name = f"{near.name}-{far.name}"
-            add(f"vision/inner/{name}", pair, near, far, full=stock, needs=(near, far), limit=180)
-            add(f"vision/switch/{name}", switch, near, far, needs=(near, far),
+            add(f"vision/switch/{near.name}-{far.name}", switch, near, far, needs=(near, far),
                 full=stock or XRAY_OLD in (near, far))
-    for dialect in ("classic", "vless"):
-        for portal in WITH:
-            for bridge in WITH:
-                if dialect == "vless" and XRAY_OLD in (portal, bridge):
-                    continue     # it predates it
-                stock = not portal.ours and not bridge.ours
-                add(f"vision/reverse/{dialect}/{portal.name}-portal+{bridge.name}-bridge", reverse,
-                    dialect, portal, bridge, needs=(portal, bridge), limit=180,
-                    full=stock or XRAY_OLD in (portal, bridge))
     tls12 = {"maxVersion": "1.2"}
     for name, near, far, said_by, words, how in (
             ("no-flow-to-vision", GARENNE, GARENNE, "far", "rejected since the client flow is empty",
@@ -542,7 +202,6 @@ def _plan():
         add(f"vision/refused/{name}/{near.name}-{far.name}", refusal, near, far, said_by, words,
             how, needs=(near, far))
     for near, far in ((GARENNE, GARENNE), (GARENNE, XRAY), (XRAY, GARENNE)):
-        add(f"vision/reality/{near.name}-{far.name}", below_reality, near, far, needs=(near, far))
         add(f"vision/udp443/{near.name}-{far.name}", udp443, near, far, needs=(near, far))
         add(f"vision/mux/{near.name}-{far.name}", mux, near, far, needs=(near, far))
 

@@ -140,6 +140,15 @@ def serve_bulk(srv, c, _peer):
         srv.ends[ident] = "closed" if flags & 1 else recv_end(c)
 
 
+BANNER = b"SSH-2.0-lab\r\n"
+
+
+def serve_banner_bulk(srv, c, peer):
+    """Speaks first, then serves bulk."""
+    c.sendall(BANNER)
+    serve_bulk(srv, c, peer)
+
+
 def _quiet(fn, *args):
     with contextlib.suppress(OSError):
         fn(*args)
@@ -161,7 +170,7 @@ def serve_digest(_srv, c, _peer):
 
 def serve_banner(_srv, c, _peer):
     """Speaks first, as sshd does, then echoes."""
-    c.sendall(b"SSH-2.0-lab\r\n")
+    c.sendall(BANNER)
     serve_echo(_srv, c, _peer)
 
 
@@ -522,13 +531,16 @@ class HttpConnect:
 
 # ---- checks --------------------------------------------------------------
 
-def check_bulk(via, server, host, size=16 * MIB, ender="client", strict=True, ends=True):
+def check_bulk(via, server, host, size=16 * MIB, ender="client", strict=True, ends=True,
+               first=b""):
     """Both directions at once, byte by byte; then one side ends and the other must see it
     as an end. Where a stock peer is between (not strict) it may be a reset, and the
     server need not hear of it before that peer's idle limit; without @ends neither need
-    the client."""
+    the client. @first: what the server says before it hears anything."""
     ident = os.urandom(8)
     with via.tcp(host, server.port) as s:
+        if recv_exact(s, len(first)) != first:
+            raise LabError("wrong banner")
         s.sendall(struct.pack("!4s8sIQQ", b"LABB", ident, ender == "server", size, size))
         failed = []
 
@@ -619,7 +631,7 @@ def half_close(via, host, port, size=MIB, wait=WAIT):
 def check_banner(via, host, port):
     """The target speaks first; the client is silent until it has."""
     with via.tcp(host, port) as s:
-        if recv_exact(s, 13) != b"SSH-2.0-lab\r\n":
+        if recv_exact(s, len(BANNER)) != BANNER:
             raise LabError("wrong banner")
         s.sendall(b"SSH-2.0-client\r\n")
         recv_exact(s, 16)
