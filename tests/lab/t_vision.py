@@ -1,95 +1,161 @@
-"""XTLS Vision: the proof that the outer TLS ends, what is refused, and UDP's two
-exceptions. What goes through is in t_xtls.
+"""XTLS Vision: the proof on the wire that the outer TLS ends and hides what it is there to
+hide, what is refused, and UDP's two exceptions. What goes through is in t_xtls.
 
     tools -> socks [near program] == VLESS, Vision, TLS 1.3 ==> [far program] -> targets
 """
+import socket
 import ssl
 
-from . import LabError, netns, traffic
+from . import LabError, configs, netns, traffic
 from .configs import CARRIERS
 from .harness import add
 from .inner import InnerTls, TlsServer, download, records, serve_one_way, upload
-from .peers import GARENNE, XRAY, XRAY_OLD
-from .proc import until
-from .t_matrix import FAR_PORT, NEAR_PORT, Targets, configure, hosts
+from .peers import GARENNE, SING_BOX, XRAY, XRAY_25, XRAY_OLD
+from .t_matrix import NEAR_PORT, Targets, configure, hosts
+from .t_xtls import CARRIERS as XTLS
+from .t_xtls import FLOW, SERVER, Proxy
+from .wire import Capture
 
 MIB = traffic.MIB
 VISION = CARRIERS["vless-vision"]
-FLOW = "xtls-rprx-vision"
-WITH = (GARENNE, XRAY, XRAY_OLD)
-TAPPED = 7999
+BULK = 128 * 1024
 
 
 # ---- the raw switch ---------------------------------------------------------
 
-def look_at(direction, outer, inner, handshakes, ours, most):
-    """The outer bytes of one direction against the inner ones: where they became the
-    same. Of ours also that it took at most @most records of the outer TLS, and that until
-    then no length told anything: Go's TLS cuts early records short, and Xray waits for a
-    write that is whole records, which bulk may not bring for long.
-    The number of outer records."""
-    tail = bytes(inner[-4096:])
-    if outer[-len(tail):] != tail:
-        # a peer may have put its farewell behind it
-        at = outer.rfind(tail)
-        if at < 0 or len(outer) - at - len(tail) > 64:
-            raise LabError(f"{direction}: the inner records are not on the wire as they are")
-        outer = outer[:at + len(tail)]
-    # How far back they agree: the switch.
+# The protocols that the inner server knows: a client that asks for one of them has a
+# ClientHello and gets EncryptedExtensions of a length of its own.
+PROTOCOLS = ["p" * (1 + 17 * i) for i in range(12)]
+
+
+def visit(t, way, port, n):
+    """A connection with TLS 1.3 inside: its records as they were, both ways."""
+    with way.via.tcp(way.host, port) as raw:
+        raw.settimeout(30)
+        s = InnerTls(raw, t.pki, [PROTOCOLS[n]])
+        first, second = (download, upload) if n % 2 else (upload, download)
+        for size in (1000, BULK, 1000) if n % 4 < 2 else (BULK, 1000):
+            first(s, size)
+            second(s, size)
+    return bytes(s.sent), bytes(s.got)
+
+
+def split_at_switch(what, outer, inner):
+    """The bytes of one direction, the wire's and the inner ones: (lengths of the records of
+    the outer TLS, of those that passed as they are). LabError if the latter are not there;
+    none are counted behind a switch in the middle of one."""
+    tail = inner[-900:]
+    end = outer.rfind(tail) + len(tail)
+    if end < len(tail) or len(outer) - end > 64:      # a peer may put its farewell behind it
+        raise LabError(f"{what}: the inner records are not on the wire as they are")
+    # How far back they agree; a byte or two in front of it may be the same by chance.
     n = len(tail)
-    while n < min(len(outer), len(inner)) and outer[-n - 1] == inner[-n - 1]:
+    while n < min(end, len(inner)) and outer[end - n - 1] == inner[-n - 1]:
         n += 1
-    # A byte or two in front of it may be the same by chance.
     ends = [at + 5 + size for _, at, size in records(outer)]
-    near_ = [e for e in ends if 0 <= e - (len(outer) - n) < 4]
-    if not near_:
-        raise LabError(f"{direction}: the switch is not at the end of an outer record")
-    before = records(outer[:near_[0]])
-    if not ours:
-        return len(before)
-    if len(before) > most:
-        raise LabError(f"{direction}: {len(before)} outer records: the outer TLS went on")
-    data = [n for kind, _, n in before if kind == 23]
-    secret = {n for kind, _, n in records(inner)[:handshakes]}
-    for n in data:
-        # 16 bytes of tag, one of type, 5 of the block's header
-        if n - 17 - 5 in secret or n - 17 - 21 in secret or n - 17 in secret:
-            raise LabError(f"{direction}: a record of {n} bytes shows an inner length")
-    # The first record belongs to the outer handshake itself.
-    if direction == "up" and min(data[1:]) < 900:
-        raise LabError(f"up: short records before the switch: {data}")
-    return len(before)
+    at = next((e for e in ends if 0 <= e - (end - n) < 4), None)
+    if at is None:
+        raise LabError(f"{what}: the switch is not at the end of an outer record")
+    # what is whole on the wire, a farewell included
+    cut = len(inner) - (end - at) not in [x for _, x, _ in records(inner)]
+    return [x for _, _, x in records(outer[:at])], [] if cut else \
+        [x for _, _, x in records(outer[at:])]
 
 
-def switch(t, near, far):
-    net = t.net(netns.Pair)
-    hosts(t, net)
-    near_conf, far_conf = configure(t, VISION, net)
-    tap = t.server(traffic.Tap, net.server, TAPPED, (net.server_addr[4], FAR_PORT[4]), "0.0.0.0",
-                   64 * MIB)
-    for o in near_conf["outbounds"]:
-        if o["tag"] == "out4":
-            o["settings"]["vnext"][0]["port"] = TAPPED
-    t.program(far, net.server, far_conf, "far")
-    t.program(near, net.client, near_conf, "near")
-    via, host = traffic.Socks5(net.client, "127.0.0.1", NEAR_PORT[4]), net.server_addr[4]
-    srv = t.server(TlsServer, net.server, serve_one_way, t.pki, ssl.TLSVersion.TLSv1_3)
-    for first in ("download", "upload"):
-        with t.cell(first + " first"):
-            count = len(tap.conns)
-            with via.tcp(host, srv.port) as raw:
-                raw.settimeout(30)
-                s = InnerTls(raw, t.pki)
-                for _ in range(2):
-                    (download if first == "download" else upload)(s, MIB)
-                    (upload if first == "download" else download)(s, MIB)
-                up, down, _ = tap.conns[count]
-                until(lambda: up[-64:] == s.sent[-64:] and down[-64:] == s.got[-64:], 10,
-                      "the last inner bytes on the wire, as they are")
-            # ClientHello, CCS, Finished; ServerHello, CCS and what is encrypted behind
-            n_up = look_at("up", bytes(up), s.sent, 3, near.ours, 40)
-            n_down = look_at("down", bytes(down), s.got, 6, far.ours, 40)
-            t.note(f"outer records before the switch: {n_up} up, {n_down} down")
+def shown(conns):
+    """@conns: (lengths of outer records, those of an inner flight's records and the place
+    in it of one whose length is another each time), one pair for each connection. The
+    constants by which in every connection an outer record is longer than a piece of the
+    flight with that record: none if lengths are hidden."""
+    common = None
+    for outer, flight, varied in conns:
+        pieces = {sum(flight[i:k]) for i in range(varied + 1)
+                  for k in range(varied + 1, len(flight) + 1)}
+        found = {o - p for o in outer for p in pieces if 0 <= o - p <= 256}
+        common = found if common is None else common & found
+    return common
+
+
+def whole(inner):
+    """The lengths of records with their headers."""
+    return [5 + n for _, _, n in records(inner)]
+
+
+def captured(t, way, n):
+    """n visits, recorded: [(bytes up and down, inner bytes up and down, what tshark says
+    are the lengths of the records)]. By one before them two of ours know each other."""
+    srv = TlsServer(way.targets, serve_one_way, t.pki, ssl.TLSVersion.TLSv1_3)
+    t.defer(srv.close)
+    srv.context.set_alpn_protocols(PROTOCOLS)
+    with way.visitors.socket(socket.AF_INET, socket.SOCK_DGRAM) as mark:
+        c = Capture(t, way.targets, SERVER)
+        inner = [visit(t, way, srv.port, i) for i in (0, *range(n))]
+        c.stop(mark, way.host)
+    seen = c.records()
+    if len(seen) != n + 1:
+        raise LabError(f"{len(seen)} connections on the wire, not {n + 1}")
+    streams = sorted(seen)
+    return list(zip(c.payloads(streams), inner, (seen[k] for k in streams)))[1:]
+
+
+def switch(t, carrier, near, far):
+    """The capture of twelve connections. In each direction: records of the outer TLS, few of
+    them, and then the very records that the inner programs wrote, neither of them encrypted
+    again nor in one of the outer TLS; tshark sees as many. Before that, of ours, no record
+    whose length follows one of the inner handshake's.
+
+    Stock peers need more of them, as Go's TLS cuts early records short, and Xray waits for a
+    write that is whole records, which bulk may not bring for long. Xray 1.8.24 and sing-box
+    do not wait, and switch in the middle of an inner record if it comes to that."""
+    conns = captured(t, Proxy(t, XTLS[carrier], near, far), len(PROTOCOLS))
+    split = []
+    with t.cell("the inner records are on the wire"):
+        for wire, inner, seen in conns:
+            split.append([split_at_switch(w, *x) for w, *x in zip(("up", "down"), wire, inner)])
+        for i, (what, by) in enumerate((("up", near), ("down", far))):
+            counts, cut = [len(s[i][0]) for s in split], sum(not s[i][1] for s in split)
+            t.note(f"{what}: {min(counts)} to {max(counts)} records of the outer TLS"
+                   + (f", {cut} switches inside a record" if cut else ""))
+            if by.ours and max(counts) > 40:
+                raise LabError(f"{what}: {max(counts)} outer records: the outer TLS went on")
+            if cut > (0 if by.ours else 6):
+                raise LabError(f"{what}: {cut} switches in the middle of an inner record")
+    if len(split) < len(conns):
+        return
+    with t.cell("tshark counts the same records"):
+        for (_, _, seen), s in zip(conns, split, strict=True):
+            for i, what in enumerate(("up", "down")):
+                if s[i][1] and seen[i] != s[i][0] + s[i][1]:
+                    raise LabError(f"{what}: {len(seen[i])} records, not {len(s[i][0])} and "
+                                   f"then {len(s[i][1])}")
+    with t.cell("no inner length shows"):
+        # ClientHello alone; ServerHello, CCS, EncryptedExtensions and what follows
+        up = [(s[0][0], whole(c[1][0])[:1], 0) for s, c in zip(split, conns)]
+        down = [(s[1][0], whole(c[1][1])[:6], 2) for s, c in zip(split, conns)]
+        found = {"up": near.ours and shown(up), "down": far.ours and shown(down)}
+        if any(found.values()):
+            raise LabError(f"records are longer than inner ones by constants: {found}")
+        # ClientHello, CCS and Finished are the outer handshake's own.
+        short = [n for s in split for n in s[0][0][3:] if n < 900]
+        if near.ours and short:
+            raise LabError(f"up: short records before the switch: {short}")
+
+
+def no_switch(t):
+    """What the proof above says of a connection without the flow: that nothing is there."""
+    conns = captured(t, Proxy(t, XTLS["tls"], GARENNE, GARENNE), len(PROTOCOLS))
+    for wire, inner, seen in conns:
+        for what, w, x in zip(("up", "down"), wire, inner):
+            try:
+                split_at_switch(what, w, x)
+            except LabError:
+                continue
+            raise LabError(f"{what}: inner records on the wire without the flow")
+    up = shown([(c[2][0], whole(c[1][0])[:1], 0) for c in conns])
+    down = shown([(c[2][1], whole(c[1][1])[:6], 2) for c in conns])
+    if not up or not down:
+        raise LabError(f"the lengths of the inner handshake are not found: {up}, {down}")
+    t.note(f"an inner ClientHello is {up} bytes shorter than its record, an answer {down}")
 
 
 # ---- refusals ---------------------------------------------------------------
@@ -178,11 +244,13 @@ def mux(t, near, far):
 
 
 def _plan():
-    for near in WITH:
-        for far in WITH:
-            stock = not near.ours and not far.ours
-            add(f"vision/switch/{near.name}-{far.name}", switch, near, far, needs=(near, far),
-                full=stock or XRAY_OLD in (near, far))
+    add("vision/switch/none", no_switch, needs=(GARENNE,))
+    for carrier in ("tls-vision", "reality-vision"):
+        for near, far in ((GARENNE, GARENNE), *(x for p in (XRAY, XRAY_25, XRAY_OLD, SING_BOX)
+                                                for x in ((GARENNE, p), (p, GARENNE), (p, p)))):
+            add(f"vision/switch/{carrier}/{near.name}-{far.name}", switch, carrier, near, far,
+                needs=(near, far), full=not near.ours and not far.ours or
+                (carrier == "reality-vision" and {near, far} & {XRAY_25, XRAY_OLD}))
     tls12 = {"maxVersion": "1.2"}
     for name, near, far, said_by, words, how in (
             ("no-flow-to-vision", GARENNE, GARENNE, "far", "rejected since the client flow is empty",
