@@ -209,7 +209,7 @@ int inbound_start(struct inbound *in)
 		inbound_stop(in);
 	else
 		transport_server_watch(in->transport, in->core->workers[0].loop,
-				       in->core->workers[0].resolver);
+				       in->core->workers[0].resolver, &in->core->conf->own);
 	return err;
 }
 

@@ -277,7 +277,44 @@ void tls_pair_unref(struct tls_pair *p)
 		free(p->names[i]);
 	free(p->names);
 	SSL_CTX_free(p->ctx);
+	free(p->staple.der);
+	pthread_mutex_destroy(&p->staple.lock);
 	free(p);
+}
+
+void tls_pair_staple(struct tls_pair *p, struct span der, time_t until)
+{
+	struct tls_staple *s = &p->staple;
+	uint8_t *copy = malloc(der.n);
+
+	if (!copy)
+		return;
+	memcpy(copy, der.p, der.n);
+	pthread_mutex_lock(&s->lock);
+	free(s->der);
+	s->der = copy;
+	s->n = der.n;
+	s->until = until;
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* OpenSSL frees what it is given. */
+static int on_status_wanted(SSL *ssl, void *arg)
+{
+	struct tls_staple *s = &((struct tls_pair *)arg)->staple;
+	unsigned char *copy = NULL;
+	long n = 0;
+
+	pthread_mutex_lock(&s->lock);
+	if (s->der && (s->until == 0 || s->until > time(NULL))) {
+		copy = OPENSSL_memdup(s->der, s->n);
+		n = (long)s->n;
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (!copy)
+		return SSL_TLSEXT_ERR_NOACK;
+	SSL_set_tlsext_status_ocsp_resp(ssl, copy, n);
+	return SSL_TLSEXT_ERR_OK;
 }
 
 struct tls_pair *tls_pair_bare(SSL_CTX *ctx)
@@ -289,7 +326,10 @@ struct tls_pair *tls_pair_bare(SSL_CTX *ctx)
 		return NULL;
 	}
 	atomic_init(&p->refs, 1);
+	pthread_mutex_init(&p->staple.lock, NULL);
 	p->ctx = ctx;
+	SSL_CTX_set_tlsext_status_cb(ctx, on_status_wanted);
+	SSL_CTX_set_tlsext_status_arg(ctx, p);
 	return p;
 }
 

@@ -7,6 +7,7 @@
 #define GARENNE_NET_TLS_CERT_H
 
 #include <openssl/ssl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,6 +15,7 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "base/span.h"
 #include "conf/stream.h"
 
 enum { TLS_WHY_MAX = 256 };
@@ -30,13 +32,23 @@ struct tls_stamps {
 	struct tls_stamp cert, key;
 };
 
-/* One certificate that is served: a context of its own and its names. Never changed. */
+/* What the authority says about a certificate, in DER, to be shown beside it (RFC 6066, section 8). */
+struct tls_staple {
+	pthread_mutex_t lock;
+	uint8_t *der; /* NULL: there is none */
+	size_t n;
+	time_t until; /* 0: no end */
+};
+
+/* One certificate that is served: a context of its own and its names. Never changed, but for what is
+ * shown beside it. */
 struct tls_pair {
 	atomic_uint refs;
 	SSL_CTX *ctx;
 	char **names; /* lower case: common name, DNS names */
 	size_t n_names;
 	struct tls_stamps stamps; /* as they were before reading */
+	struct tls_staple staple;
 };
 
 /* The pairs in use, shared by all threads and never changed; a renewed file makes a new set. */
@@ -68,6 +80,10 @@ struct tls_pair *tls_pair_bare(SSL_CTX *ctx);
 struct tls_pair *tls_pair_ref(struct tls_pair *p);
 /** Takes NULL too. */
 void tls_pair_unref(struct tls_pair *p);
+
+/** From now on @der is shown to clients that ask for it, until the time @until (0: for ever). Any
+ * thread. Without memory the old one stays. */
+void tls_pair_staple(struct tls_pair *p, struct span der, time_t until);
 
 /** An empty set for up to @max pairs with one reference. Gives, or NULL. */
 struct tls_pairs *tls_pairs_new(size_t max);

@@ -20,6 +20,7 @@
 struct conf_reality_client;
 struct fingerprint;
 struct mldsa65_pub;
+struct ocsp_stapler;
 struct tls_issuer;
 struct tls_sessions;
 
@@ -43,6 +44,7 @@ struct tls_ctx {
 	struct tls_renewal *renewals;  /* server: what reloading remembers, one per pair */
 	struct timer reload;
 	bool watched;
+	struct ocsp_stapler *stapler; /* while watched, if some certificate wants it; or NULL */
 	uint8_t *alpn; /* our list as it goes over the wire: length, name, ... */
 	size_t alpn_len;
 	int keylog_fd; /* -1: none */

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "crypto/mldsa65.h"
+#include "net/ocsp_staple.h"
 #include "net/tls_conn.h"
 #include "net/tls_hello.h"
 #include "net/tls_issue.h"
@@ -514,17 +515,43 @@ int tls_ctx_reload(struct tls_ctx *x)
 	return result;
 }
 
+/* Tells the stapler which certificates there are now. */
+static void staple(struct tls_ctx *x)
+{
+	for (size_t i = 0; x->stapler && i < x->pairs->n; i++)
+		if (x->renewals[i].conf && x->renewals[i].conf->ocsp_s)
+			ocsp_stapler_set(x->stapler, i, x->pairs->v[i], x->renewals[i].conf->ocsp_s);
+}
+
 static void on_reload(struct timer *t)
 {
 	struct tls_ctx *x = container_of(t, struct tls_ctx, reload);
 
-	tls_ctx_reload(x);
+	if (tls_ctx_reload(x) != 0)
+		staple(x);
 	timer_start(t, TLS_RELOAD_MS);
 }
 
-void tls_ctx_watch(struct tls_ctx *x, struct loop *l)
+static void staple_start(struct tls_ctx *x, struct loop *l, struct resolver *r,
+			 const struct conf_sockopt *opts)
+{
+	struct ocsp_terms terms = {l, r, opts};
+	bool wanted = false;
+
+	for (size_t i = 0; x->pairs && i < x->pairs->n; i++)
+		wanted |= x->renewals[i].conf && x->renewals[i].conf->ocsp_s;
+	if (!wanted || x->stapler)
+		return;
+	x->stapler = ocsp_stapler_new(&terms, x->pairs->n);
+	staple(x);
+}
+
+void tls_ctx_watch(struct tls_ctx *x, struct loop *l, struct resolver *r,
+		   const struct conf_sockopt *opts)
 {
 	bool files = false;
+
+	staple_start(x, l, r, opts);
 
 	for (size_t i = 0; x->pairs && i < x->conf->n_certs; i++) {
 		const struct conf_cert *c = &x->conf->certs[i];
@@ -542,5 +569,7 @@ void tls_ctx_unwatch(struct tls_ctx *x)
 {
 	if (x->watched)
 		timer_stop(&x->reload);
+	ocsp_stapler_free(x->stapler);
+	x->stapler = NULL;
 	x->watched = false;
 }

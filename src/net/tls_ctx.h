@@ -22,6 +22,7 @@
 
 struct tls_ctx;
 struct tls_conn;
+struct resolver;
 
 enum {
 	TLS_CTX_WHY_MAX = 256,
@@ -45,8 +46,11 @@ void tls_ctx_free(struct tls_ctx *x);
  * of the file. Any thread, one at a time.
  */
 int tls_ctx_reload(struct tls_ctx *x);
-/** Calls tls_ctx_reload each TLS_RELOAD_MS on @l; nothing when there is no file to watch. */
-void tls_ctx_watch(struct tls_ctx *x, struct loop *l);
+/** Calls tls_ctx_reload each TLS_RELOAD_MS on @l, if there is a file to watch, and keeps the staples
+ * fresh (ocsp_staple.h): @r (for names) and @opts (for the sockets) are for that, may be NULL and are
+ * borrowed. */
+void tls_ctx_watch(struct tls_ctx *x, struct loop *l, struct resolver *r,
+		   const struct conf_sockopt *opts);
 void tls_ctx_unwatch(struct tls_ctx *x);
 
 bool tls_ctx_is_server(const struct tls_ctx *x);

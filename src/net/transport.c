@@ -87,12 +87,13 @@ void transport_server_free(struct transport_server *t)
 	free(t);
 }
 
-void transport_server_watch(struct transport_server *t, struct loop *l, struct resolver *r)
+void transport_server_watch(struct transport_server *t, struct loop *l, struct resolver *r,
+			    const struct conf_sockopt *opts)
 {
 	if (t->reality)
 		reality_server_watch(t->reality, l, r);
 	if (t->tls)
-		tls_ctx_watch(t->tls, l);
+		tls_ctx_watch(t->tls, l, r, opts);
 }
 
 void transport_server_unwatch(struct transport_server *t)

@@ -59,9 +59,11 @@ struct transport_user {
 struct transport_server *transport_server_new(const struct conf_stream *c, char *why);
 /** No handshake may be under way: the loops are over. Takes NULL too. */
 void transport_server_free(struct transport_server *t);
-/** Lets @l look for renewed certificate files now and then, or after the target of REALITY, whose
- * name @r resolves (borrowed); ends with transport_server_unwatch, in the same thread. */
-void transport_server_watch(struct transport_server *t, struct loop *l, struct resolver *r);
+/** Lets @l look for renewed certificate files and OCSP answers now and then, or after the target of
+ * REALITY; @r resolves names, @opts are for sockets of TLS (both borrowed, may be NULL); ends with
+ * transport_server_unwatch, in the same thread. */
+void transport_server_watch(struct transport_server *t, struct loop *l, struct resolver *r,
+			    const struct conf_sockopt *opts);
 void transport_server_unwatch(struct transport_server *t);
 /**
  * Takes @lower, on its loop. Calls back once: from inside when there is nothing

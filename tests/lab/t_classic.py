@@ -1,4 +1,7 @@
 """Smaller parts of the classic mode, each beside a real peer where there is one."""
+import os
+import subprocess
+
 from . import LabError, configs, netns, traffic
 from .harness import add
 from .peers import GARENNE, XRAY
@@ -162,3 +165,44 @@ def issued(t, near_peer, far_peer):
 
 for _n, _f in ((GARENNE, GARENNE), (XRAY, GARENNE), (GARENNE, XRAY)):
     add(f"classic/issued-certificate/{_n.name}+{_f.name}", issued, _n, _f, needs=(_n, _f))
+
+
+def stapled(t):
+    """openssl answers as the authority's responder, and asks as a client."""
+    t.need(GARENNE)
+    net = t.net(netns.Pair)
+    t.server(traffic.Dns, net.server, {"ocsp.test": ["127.0.0.1"]})
+    cert, key = os.path.join(t.dir, "leaf.pem"), os.path.join(t.dir, "leaf.key")
+    netns.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+               "-nodes", "-days", "30", "-CA", t.pki.ca, "-CAkey", t.pki.ca_key, "-keyout", key,
+               "-out", cert, "-subj", "/CN=stapled.test",
+               "-addext", "authorityInfoAccess=OCSP;URI:http://ocsp.test:2560/ask"])
+    serial = netns.run(["openssl", "x509", "-in", cert, "-noout", "-serial"]).strip()
+    index = t.write("index.txt", "V\t491231235959Z\t\t%s\tunknown\t/CN=stapled.test\n"
+                    % serial.split("=")[1])
+    with open(cert) as f, open(t.pki.ca) as ca:
+        chain = t.write("chain.pem", f.read() + ca.read())
+    far = configs.CARRIERS["vless-tls"].far("in", net.server_addr[4], HUB_PORT, t.pki)
+    far["streamSettings"]["tlsSettings"] = {"certificates": [{
+        "certificateFile": chain, "keyFile": key, "ocspStapling": 5}]}
+
+    def asked():
+        with net.client.inside():
+            p = subprocess.run(["openssl", "s_client", "-connect",
+                                f"{net.server_addr[4]}:{HUB_PORT}", "-status", "-CAfile", t.pki.ca],
+                               capture_output=True, text=True, timeout=20, input="")
+        return p.stdout
+
+    hub = t.program(GARENNE, net.server, configs.config([far], [configs.freedom()]), "hub")
+    hub.wait_log("no OCSP answer for stapled.test", 10)
+    expect("OCSP response: no response sent" in asked(), "an answer before there is one")
+    t.spawn(net.server, ["openssl", "ocsp", "-port", "2560", "-index", index, "-CA", t.pki.ca,
+                         "-rsigner", t.pki.ca, "-rkey", t.pki.ca_key, "-nmin", "5"], "responder")
+    until(lambda: "Cert Status: good" in asked(), 30, "openssl s_client sees the answer", 0.5)
+    out = asked()
+    expect("OCSP Response Status: successful" in out and "Verify return code: 0" in out,
+           "openssl does not like the answer")
+    hub.wait_log("OCSP answer for stapled.test: good", 5)
+
+
+add("classic/ocsp-stapling", stapled, needs=(GARENNE,), idle=True)

@@ -520,7 +520,7 @@ static void reload_from_a_timer(void **state)
 	struct loop *l = loop_new(0);
 
 	(void)state;
-	tls_ctx_watch(server, l); /* nothing to watch */
+	tls_ctx_watch(server, l, NULL, NULL); /* nothing to watch */
 	tls_ctx_free(server);
 	write_file(cert_path, plain_a.cert_pem);
 	write_file(key_path, plain_a.key_pem);
@@ -528,8 +528,8 @@ static void reload_from_a_timer(void **state)
 	inl.key_file = key_path;
 	server = tls_ctx_new_server(&sc, why);
 	assert_non_null(server);
-	tls_ctx_watch(server, l);
-	tls_ctx_watch(server, l);
+	tls_ctx_watch(server, l, NULL, NULL);
+	tls_ctx_watch(server, l, NULL, NULL);
 	tls_ctx_free(server); /* stops it */
 	inl.one_time = true;
 	server = tls_ctx_new_server(&sc, why);

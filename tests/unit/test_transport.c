@@ -241,7 +241,7 @@ static void client_meets_server(void **state)
 	int fds[2];
 
 	(void)state;
-	transport_server_watch(t, l, NULL);
+	transport_server_watch(t, l, NULL, NULL);
 	kit_pair(fds);
 	visit_start(&v, t, stream_tcp_new(l, fds[0]));
 	assert_non_null(transport_client_start(k, stream_tcp_new(l, fds[1]), "x.test", &w.user));
