@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "conf/sections.h"
 #include "conf/value_parse.h"
+#include "proto/httptemplate.h"
 
 /* ---- servers ---- */
 
@@ -48,6 +49,21 @@ bool conf_parse_server_object(const struct jnode *settings, const char *list, co
 
 /* ---- socks and http ---- */
 
+/* Placeholders that are not understood would reach the proxy as they are. */
+static void header_check(const struct jnode *n, const struct conf_header *h)
+{
+	enum { FILLED_MAX = 16384 };
+	static const struct httptemplate nobody;
+	uint8_t *room = conf_arena_array(n->ld->arena, FILLED_MAX, 1);
+	struct wr w = wr_of(room, room ? FILLED_MAX : 0);
+
+	if (*h->name == 0 || strpbrk(h->name, " \t\r\n:") || strpbrk(h->value, "\r\n"))
+		jnode_error(n, "not a header: blanks, colons or line breaks are in it");
+	else if (room && httptemplate_fill(&w, span_str(h->value), &nobody) == -ERR_MALFORMED)
+		jnode_error(n, "found a placeholder that is not understood; there are {{.Source}} "
+			       "and {{.Target}}, and of both .Network, .Address, .Port and .NetAddr");
+}
+
 static void proxy_headers(const struct jnode *settings, struct conf_out_proxy *out)
 {
 	struct conf_header *v;
@@ -65,10 +81,7 @@ static void proxy_headers(const struct jnode *settings, struct conf_out_proxy *o
 	{
 		v[i].name = conf_arena_text(it.ld->arena, span_str(it.key));
 		v[i].value = jnode_text(&it, "");
-		if (*v[i].name == 0 || strpbrk(v[i].name, " \t\r\n:") ||
-		    strpbrk(v[i].value, "\r\n"))
-			jnode_error(&it, "not a header: blanks, colons or line breaks are in it");
-		i++;
+		header_check(&it, &v[i++]);
 	}
 	out->headers = v;
 	out->n_headers = n;

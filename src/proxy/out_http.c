@@ -6,8 +6,10 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "crypto/secret.h"
+#include "flow/target.h"
 #include "net/stream_front.h"
 #include "proto/httpproxy.h"
+#include "proto/httptemplate.h"
 #include "proxy/client.h"
 
 struct out_http {
@@ -16,6 +18,7 @@ struct out_http {
 	struct dialer *dialer;
 	struct http_login login;
 	struct http_field *fields; /* the configured headers */
+	bool templated;		   /* some of them have placeholders */
 };
 
 struct http_client {
@@ -33,25 +36,64 @@ static struct http_client *of(struct client *c)
 	return container_of(c, struct http_client, c);
 }
 
-static void on_begin(struct client *c, struct intake *k)
+/* The fields of this flow, with their values in @room. False when they are too long. */
+static bool fill(const struct out_http *o, const struct flow *f, struct http_field *to,
+		 struct buf *room)
 {
-	struct out_http *o = of(c)->o;
-	struct http_connect req = {
-		.target = c->f->target,
-		.login = o->conf->proxy.auth ? &o->login : NULL,
-		.fields = o->fields,
-		.n_fields = o->conf->proxy.n_headers,
-	};
+	struct httptemplate t = {.target = *target_asked(f), .udp = f->net == CONF_UDP};
+	struct wr w = wr_of(room->data, REQUEST_MAX);
+
+	if (f->source.ip.family)
+		t.source = addr_from_ipport(&f->source);
+	for (size_t i = 0; i < o->conf->proxy.n_headers; i++) {
+		size_t from = w.n;
+
+		if (httptemplate_fill(&w, o->fields[i].value, &t) != 0)
+			return false;
+		to[i] = (struct http_field){o->fields[i].name, span_of(room->data + from, w.n - from)};
+	}
+	return true;
+}
+
+static void say(struct intake *k, const struct http_connect *req)
+{
 	struct buf *b = buf_new(REQUEST_MAX);
 	struct wr w;
 
 	if (!b)
 		return; /* the deadline ends it */
 	w = wr_of(b->data, REQUEST_MAX);
-	if (http_connect_encode(&w, &req) == 0)
+	if (http_connect_encode(&w, req) == 0)
 		intake_say(k, span_of(b->data, w.n));
 	secret_wipe(b->data, w.n);
 	buf_free(b);
+}
+
+static void on_begin(struct client *c, struct intake *k)
+{
+	struct out_http *o = of(c)->o;
+	size_t n = o->conf->proxy.n_headers;
+	struct http_connect req = {
+		.target = c->f->target,
+		.login = o->conf->proxy.auth ? &o->login : NULL,
+		.fields = o->fields,
+		.n_fields = n,
+	};
+	struct http_field *own;
+	struct buf *room;
+
+	if (!o->templated) {
+		say(k, &req);
+		return;
+	}
+	own = calloc(n, sizeof(*own));
+	room = buf_new(REQUEST_MAX);
+	if (own && room && fill(o, c->f, own, room)) {
+		req.fields = own;
+		say(k, &req);
+	}
+	buf_free(room);
+	free(own);
 }
 
 static int verdict(uint16_t status)
@@ -191,6 +233,8 @@ struct outbound *out_http_new(struct core *c, const struct conf_outbound *conf)
 	for (size_t i = 0; o->fields && i < p->n_headers; i++)
 		o->fields[i] = (struct http_field){span_str(p->headers[i].name),
 						   span_str(p->headers[i].value)};
+	for (size_t i = 0; o->fields && i < p->n_headers; i++)
+		o->templated |= httptemplate_is(o->fields[i].value);
 	o->dialer = o->fields && usable(o) ? dialer_new(c, conf) : NULL;
 	if (!o->dialer) {
 		http_free(&o->o);

@@ -2,7 +2,7 @@
 import os
 import subprocess
 
-from . import LabError, configs, netns, traffic
+from . import configs, netns, traffic
 from .harness import add
 from .peers import GARENNE, XRAY
 from .proc import until
@@ -206,3 +206,45 @@ def stapled(t):
 
 
 add("classic/ocsp-stapling", stapled, needs=(GARENNE,), idle=True)
+
+
+# ---- headers of an http outbound --------------------------------------------
+
+def templates(t, peer):
+    """What an http proxy is told in headers with placeholders."""
+    t.need(peer)
+    net = t.net(netns.Pair)
+    heads = []
+
+    def serve(_srv, c, _peer):
+        buf = b""
+        while b"\r\n\r\n" not in buf:
+            buf += c.recv(4000)
+        heads.append(buf.decode())
+        c.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        if not buf.endswith(b"hello"):
+            traffic.recv_exact(c, 5)
+        c.sendall(b"ready")
+
+    proxy = t.server(traffic.Server, net.server, serve)
+    t.program(peer, net.client, configs.config(
+        [configs.socks_in("in", "127.0.0.1", 1080)],
+        [configs.outbound("out", "http", {
+            "servers": [{"address": net.server_addr[4], "port": proxy.port}],
+            "headers": {"X-Both": "{{.Source}}>{{ .Target }}",
+                        "X-Parts": "{{.Source.Address}} {{.Target.Address}} {{.Target.Port}} "
+                                   "{{.Target.Network}} {{.Target.NetAddr}}"}})]), "near")
+    for host, address in (("far.test", "far.test"), ("192.0.2.9", "192.0.2.9"),
+                          ("2001:db8::9", "[2001:db8::9]")):
+        with traffic.Socks5(net.client, "127.0.0.1", 1080).tcp(host, 81) as s:
+            s.sendall(b"hello")
+            traffic.recv_exact(s, 5)
+            port = s.getsockname()[1]
+        lines = heads[-1].split("\r\n")
+        for want in (f"X-Both: tcp:127.0.0.1:{port}>tcp:{address}:81",
+                     f"X-Parts: 127.0.0.1 {address} 81 TCP {address}:81"):
+            expect(want in lines, f"{want!r} is not in {lines}")
+
+
+for _p in (GARENNE, XRAY):
+    add(f"classic/header-templates/{_p.name}", templates, _p, needs=(_p,))
