@@ -484,7 +484,7 @@ static bool take_plain(struct reality_accept *a, size_t n)
 		return false;
 	}
 	if (rec[0] != TLS_TYPE_CCS || n != TLS_HEADER_LEN + 1 || rec[TLS_HEADER_LEN] != 1 ||
-	    ++a->ccs > REALITY_CCS_MAX) {
+	    ++a->ccs > reality_probes_ccs(a->rs->probes, a->name)) {
 		refuse(a, TLS_ALERT_UNEXPECTED_MESSAGE, "an unexpected record before Finished");
 		return false;
 	}

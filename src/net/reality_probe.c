@@ -1,5 +1,6 @@
 #include "net/reality_probe.h"
 
+#include <limits.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -11,7 +12,18 @@
 #include "net/tls_record.h"
 #include "proto/proxyproto.h"
 
-enum { HANDSHAKE_MS = 10000 };
+enum {
+	HANDSHAKE_MS = 10000,
+	KIND_CCS = REALITY_ALPNS, /* after the kinds of ALPN */
+	KINDS,
+};
+
+/* How many change_cipher_spec records are sent, all in all, and what a refusal of them tells. */
+static const struct {
+	unsigned sent, limit;
+} ccs_steps[] = {{2, 1}, {17, 16}, {33, 32}};
+
+enum { CCS_STEPS = sizeof(ccs_steps) / sizeof(ccs_steps[0]) };
 
 /* One question to the target. */
 struct slot {
@@ -26,6 +38,7 @@ struct slot {
 	size_t entry;
 	uint64_t until_ms; /* when listening ends at the latest */
 	size_t early; /* bytes that had come before our Finished went out: no tail */
+	unsigned step; /* of ccs_steps, 0 before the first */
 	bool busy, listening;
 };
 
@@ -38,14 +51,15 @@ enum entry_state {
 
 struct entry {
 	struct reality_tail tail;
+	unsigned ccs;
 	enum entry_state state;
 };
 
 struct reality_probes {
 	const struct conf_reality_server *conf;
 	SSL_CTX *ctx;
-	pthread_mutex_t lock; /* for the tails */
-	struct entry *entries; /* names times kinds of ALPN */
+	pthread_mutex_t lock; /* for what is found out */
+	struct entry *entries; /* names times kinds */
 	size_t n;
 	struct loop *loop; /* NULL: not running */
 	struct resolver *resolver;
@@ -54,7 +68,17 @@ struct reality_probes {
 	struct slot slots[REALITY_PROBES_AT_ONCE];
 };
 
-static const char *const alpn_names[REALITY_ALPNS] = {"no ALPN", "http/1.1", "h2"};
+static const char *const kind_names[KINDS] = {"no ALPN", "http/1.1", "h2", "h2, counting"};
+
+static size_t kind_of(const struct slot *s)
+{
+	return s->entry % KINDS;
+}
+
+static const char *name_of(const struct slot *s)
+{
+	return s->owner->conf->names.v[s->entry / KINDS];
+}
 
 struct reality_probes *reality_probes_new(const struct conf_reality_server *c)
 {
@@ -63,7 +87,7 @@ struct reality_probes *reality_probes_new(const struct conf_reality_server *c)
 	if (!p)
 		return NULL;
 	p->conf = c;
-	p->n = c->names.n * REALITY_ALPNS;
+	p->n = c->names.n * KINDS;
 	p->entries = calloc(p->n ? p->n : 1, sizeof(*p->entries));
 	p->ctx = SSL_CTX_new(TLS_client_method());
 	/* The order that browsers have: a target that follows it makes tickets of their length. */
@@ -77,6 +101,8 @@ struct reality_probes *reality_probes_new(const struct conf_reality_server *c)
 		return NULL;
 	}
 	SSL_CTX_set_verify(p->ctx, SSL_VERIFY_NONE, NULL);
+	for (size_t i = 0; i < p->n; i++)
+		p->entries[i].ccs = REALITY_CCS_MAX;
 	return p;
 }
 
@@ -94,7 +120,7 @@ struct reality_tail reality_probes_tail(struct reality_probes *p, size_t name,
 					enum reality_alpn alpn)
 {
 	struct reality_tail t = {.n = 0};
-	size_t i = name * REALITY_ALPNS + alpn;
+	size_t i = name * KINDS + alpn;
 
 	if (i >= p->n)
 		return t;
@@ -102,6 +128,19 @@ struct reality_tail reality_probes_tail(struct reality_probes *p, size_t name,
 	t = p->entries[i].tail;
 	pthread_mutex_unlock(&p->lock);
 	return t;
+}
+
+unsigned reality_probes_ccs(struct reality_probes *p, size_t name)
+{
+	size_t i = name * KINDS + KIND_CCS;
+	unsigned n;
+
+	if (i >= p->n)
+		return REALITY_CCS_MAX;
+	pthread_mutex_lock(&p->lock);
+	n = p->entries[i].ccs;
+	pthread_mutex_unlock(&p->lock);
+	return n;
 }
 
 /* ---- one probe ---- */
@@ -124,21 +163,20 @@ static void slot_close(struct slot *s)
 	SSL_free(s->ssl);
 	s->ssl = NULL;
 	s->early = 0;
+	s->step = 0;
 	s->busy = s->listening = false;
 }
 
 static void log_tail(const struct slot *s)
 {
-	const struct reality_probes *p = s->owner;
-	const struct reality_tail *t = &p->entries[s->entry].tail;
+	const struct reality_tail *t = &s->owner->entries[s->entry].tail;
 	char text[REALITY_TAIL_MAX * 8] = "";
 	size_t n = 0;
 
 	for (unsigned i = 0; i < t->n; i++)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, " %u", t->len[i]);
 	log_debug("reality", "after a handshake for \"%s\" with %s the target sends%s",
-		  p->conf->names.v[s->entry / REALITY_ALPNS], alpn_names[s->entry % REALITY_ALPNS],
-		  t->n ? text : " nothing");
+		  name_of(s), kind_names[kind_of(s)], t->n ? text : " nothing");
 }
 
 /* @why NULL: all went well. */
@@ -152,9 +190,8 @@ static void slot_end(struct slot *s, const char *why)
 		log_info("reality",
 			 "the target's manners after a handshake for \"%s\" with %s are not known: "
 			 "%s",
-			 p->conf->names.v[s->entry / REALITY_ALPNS],
-			 alpn_names[s->entry % REALITY_ALPNS], why);
-	else
+			 name_of(s), kind_names[kind_of(s)], why);
+	else if (kind_of(s) != KIND_CCS)
 		log_tail(s);
 	slot_close(s);
 	start_next(p);
@@ -188,6 +225,111 @@ static bool slot_flush(struct slot *s)
 	return true;
 }
 
+/* ---- how many change_cipher_spec records it takes ---- */
+
+/* The answer; from here on the target sees a client who has finished and leaves. */
+static void ccs_known(struct slot *s, unsigned limit)
+{
+	struct reality_probes *p = s->owner;
+
+	pthread_mutex_lock(&p->lock);
+	p->entries[s->entry].ccs = limit;
+	pthread_mutex_unlock(&p->lock);
+	if (limit == UINT_MAX)
+		log_debug("reality", "for \"%s\" the target takes any number of change_cipher_spec",
+			  name_of(s));
+	else
+		log_debug("reality", "for \"%s\" the target takes %u change_cipher_spec", name_of(s),
+			  limit);
+	if (limit == UINT_MAX)
+		slot_flush(s);
+	slot_end(s, NULL);
+}
+
+static void ccs_next(struct slot *s)
+{
+	static const uint8_t record[] = {TLS_TYPE_CCS, 3, 3, 0, 1, 1};
+	unsigned sent = s->step ? ccs_steps[s->step - 1].sent : 0;
+
+	if (s->step == CCS_STEPS) {
+		ccs_known(s, UINT_MAX);
+		return;
+	}
+	for (; sent < ccs_steps[s->step].sent; sent++)
+		bufq_append(&s->out, span_of(record, sizeof(record)));
+	s->step++;
+	if (stream_write(s->target, &s->out) < 0) {
+		slot_end(s, "it hung up");
+		return;
+	}
+	stream_want(s->target, STREAM_READ | (bufq_empty(&s->out) ? 0u : (unsigned)STREAM_WRITE));
+	timer_start(&s->limit, REALITY_CCS_MS);
+}
+
+/* An alert among what has come; protected ones are known by their length. */
+static bool heard_alert(struct slot *s)
+{
+	enum { SEALED_ALERT = TLS_HEADER_LEN + 2 + 1 + TLS_TAG_LEN };
+	uint8_t type = 0;
+	ssize_t n;
+
+	while ((n = tls_record_ready(&s->in)) > 0) {
+		bufq_peek(&s->in, &type, 1);
+		if (type == TLS_TYPE_ALERT || (type == TLS_TYPE_DATA && n == SEALED_ALERT))
+			return true;
+		bufq_drop(&s->in, (size_t)n);
+	}
+	return false;
+}
+
+/* A target that only hangs up has run out of patience with clients that do not finish. */
+static void on_counting(struct slot *s, unsigned events)
+{
+	bool gone = !bufq_empty(&s->out) && stream_write(s->target, &s->out) < 0;
+
+	if (events & STREAM_READ)
+		gone |= stream_read(s->target, &s->in, STREAM_READ_MAX) < 0;
+	if (heard_alert(s))
+		ccs_known(s, ccs_steps[s->step - 1].limit);
+	else if (gone)
+		slot_end(s, "it hung up");
+	else
+		stream_want(s->target,
+			    STREAM_READ | (bufq_empty(&s->out) ? 0u : (unsigned)STREAM_WRITE));
+}
+
+/* ---- the handshake, and what comes after it ---- */
+
+static void start_listening(struct slot *s, size_t total)
+{
+	s->listening = true;
+	s->early = s->in.len - total;
+	pthread_mutex_lock(&s->owner->lock);
+	s->owner->entries[s->entry].tail.n = 0;
+	pthread_mutex_unlock(&s->owner->lock);
+	s->until_ms = loop_now(s->owner->loop) + REALITY_PROBE_MS;
+	timer_start(&s->limit, REALITY_PROBE_QUIET_MS);
+}
+
+/* A record of the target's handshake. False when that has failed. */
+static bool take_handshake(struct slot *s, struct span rec)
+{
+	bool fine = BIO_write(SSL_get_rbio(s->ssl), rec.p, (int)rec.n) == (int)rec.n;
+	int got = fine ? SSL_do_handshake(s->ssl) : -1;
+
+	if (got != 1 && SSL_get_error(s->ssl, got) != SSL_ERROR_WANT_READ)
+		return false;
+	if (got == 1 && kind_of(s) == KIND_CCS) {
+		s->listening = true;
+		return true; /* the Finished stays where it is */
+	}
+	if (!slot_flush(s))
+		return false;
+	if (got == 1)
+		start_listening(s, rec.n);
+	return true;
+}
+
 /* A complete record of @total bytes in front of s->in. False when the handshake has failed. */
 static bool take_record(struct slot *s, size_t total)
 {
@@ -200,21 +342,7 @@ static bool take_record(struct slot *s, size_t total)
 		if (rec.p[0] == TLS_TYPE_DATA)
 			note_record(s, total);
 	} else if (fine) {
-		int got;
-
-		fine = BIO_write(SSL_get_rbio(s->ssl), rec.p, (int)total) == (int)total;
-		got = fine ? SSL_do_handshake(s->ssl) : -1;
-		fine = fine && (got == 1 || SSL_get_error(s->ssl, got) == SSL_ERROR_WANT_READ) &&
-		       slot_flush(s);
-		if (fine && got == 1) {
-			s->listening = true;
-			s->early = s->in.len - total;
-			pthread_mutex_lock(&s->owner->lock);
-			s->owner->entries[s->entry].tail.n = 0;
-			pthread_mutex_unlock(&s->owner->lock);
-			s->until_ms = loop_now(s->owner->loop) + REALITY_PROBE_MS;
-			timer_start(&s->limit, REALITY_PROBE_QUIET_MS);
-		}
+		fine = take_handshake(s, rec);
 	}
 	bufq_drop(&s->in, total);
 	return fine;
@@ -225,6 +353,10 @@ static void on_target_event(struct stream_user *u, struct stream *target, unsign
 	struct slot *s = container_of(u, struct slot, on_target);
 	ssize_t n;
 
+	if (s->step > 0) {
+		on_counting(s, events);
+		return;
+	}
 	if (!slot_flush(s)) {
 		slot_end(s, "the connection broke");
 		return;
@@ -244,20 +376,25 @@ static void on_target_event(struct stream_user *u, struct stream *target, unsign
 	}
 	if (n < 0)
 		slot_end(s, "it does not speak TLS");
+	else if (kind_of(s) == KIND_CCS && s->listening && s->step == 0)
+		ccs_next(s);
 }
 
 static void on_limit(struct timer *t)
 {
 	struct slot *s = container_of(t, struct slot, limit);
 
-	slot_end(s, s->listening ? NULL : "it did not answer in time");
+	if (s->step > 0)
+		ccs_next(s);
+	else
+		slot_end(s, s->listening ? NULL : "it did not answer in time");
 }
 
 static bool slot_tls(struct slot *s)
 {
 	static const uint8_t http1[] = "\x08http/1.1", h2[] = "\x02h2\x08http/1.1";
 	char name[ADDR_NAME_MAX + 1]; /* libssl takes no const one */
-	enum reality_alpn alpn = (enum reality_alpn)(s->entry % REALITY_ALPNS);
+	size_t kind = kind_of(s);
 	BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
 	bool fine = true;
 	int got;
@@ -268,14 +405,14 @@ static bool slot_tls(struct slot *s)
 		BIO_free(out);
 		return false;
 	}
-	snprintf(name, sizeof(name), "%s", s->owner->conf->names.v[s->entry / REALITY_ALPNS]);
+	snprintf(name, sizeof(name), "%s", name_of(s));
 	SSL_set_bio(s->ssl, in, out);
 	SSL_set_connect_state(s->ssl);
 	if (*name)
 		fine = SSL_set_tlsext_host_name(s->ssl, name) == 1;
-	if (alpn == REALITY_ALPN_OTHER)
+	if (kind == REALITY_ALPN_OTHER)
 		fine = fine && SSL_set_alpn_protos(s->ssl, http1, sizeof(http1) - 1) == 0;
-	else if (alpn == REALITY_ALPN_H2)
+	else if (kind != REALITY_ALPN_NONE)
 		fine = fine && SSL_set_alpn_protos(s->ssl, h2, sizeof(h2) - 1) == 0;
 	got = fine ? SSL_do_handshake(s->ssl) : 0;
 	return fine && SSL_get_error(s->ssl, got) == SSL_ERROR_WANT_READ && slot_flush(s);

@@ -7,6 +7,10 @@
  * lengths count as soon as they are heard, and nobody waits for them. Probes that
  * fail are made again later.
  *
+ * TLS stacks also differ in how many change_cipher_spec records they take before
+ * they lose patience: another probe sends so many instead of its Finished as the
+ * known limits are, and one more, until the target says no.
+ *
  * The target's certificate is not looked at: only lengths matter. Private to net.
  */
 #ifndef GARENNE_NET_REALITY_PROBE_H
@@ -27,6 +31,8 @@ enum {
 	REALITY_PROBE_RETRY_MS = 300000,
 	REALITY_PROBES_AT_ONCE = 4,
 	REALITY_TAIL_MAX = 16, /* records; more are left out */
+	REALITY_CCS_MS = 1000, /* in which a target refuses */
+	REALITY_CCS_MAX = 32,  /* as long as the target's limit is not known */
 };
 
 /* What a client offers in ALPN, as far as targets are told apart by it. */
@@ -54,5 +60,8 @@ void reality_probes_stop(struct reality_probes *p);
 /** What is known by now for the server name with this index; from any thread. */
 struct reality_tail reality_probes_tail(struct reality_probes *p, size_t name,
 					enum reality_alpn alpn);
+/** How many change_cipher_spec records the target takes for that server name; UINT_MAX when it
+ * does not count them. From any thread. */
+unsigned reality_probes_ccs(struct reality_probes *p, size_t name);
 
 #endif

@@ -27,7 +27,6 @@ struct tls_info;
 
 enum {
 	REALITY_HEARD_MAX = 20480, /* bytes in which a ClientHello must end */
-	REALITY_CCS_MAX = 32,	   /* of change_cipher_spec that a client may send */
 };
 
 /* Given to the user; what is not of its kind is NULL. */

@@ -15,6 +15,7 @@
 #include "crypto/aead.h"
 #include "crypto/tls13.h"
 #include "crypto/x25519.h"
+#include "net/reality_probe.h"
 #include "net/reality_server.h"
 #include "net/stream_rate.h"
 #include "net/stream_tls.h"
