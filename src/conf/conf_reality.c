@@ -202,7 +202,7 @@ static void target_parse(const struct jnode *obj, struct conf_reality_server *ou
 	const char *text;
 	struct jnode n;
 
-	out->target_unix = "";
+	out->target_unix = out->master_key_log = "";
 	out->own = &obj->ld->conf->own;
 	if (!jnode_get2(obj, "target", "dest", &n)) {
 		jnode_error(&n, "%s", fill);
@@ -250,7 +250,7 @@ static const struct key server_keys[] = {
 	KNOWN("mldsa65Seed"),
 	KNOWN("limitFallbackUpload"),
 	KNOWN("limitFallbackDownload"),
-	{"masterKeyLog", KEY_NO_EFFECT, "keys of REALITY connections are not written to files"},
+	KNOWN("masterKeyLog"),
 	{"show", KEY_NO_EFFECT, "has no effect; \"loglevel\": \"debug\" shows each decision"},
 	/* a client's, which Xray passes over too */
 	QUIET("serverName"),
@@ -286,6 +286,7 @@ const struct conf_reality_server *conf_parse_reality_server(const struct jnode *
 	versions_parse(&n, out);
 	out->max_diff_ms = (uint64_t)jnode_int(&n, "maxTimeDiff", 0, INT64_MAX, 0);
 	seed_parse(&n, out);
+	out->master_key_log = jnode_str(&n, "masterKeyLog", "");
 	rate_parse(&n, "limitFallbackUpload", &out->up);
 	rate_parse(&n, "limitFallbackDownload", &out->down);
 	return out;

@@ -26,18 +26,19 @@ struct conf_sockopt;
 
 struct conf_reality_server {
 	struct conf_at at;
-	struct addr target;	  /* kind ADDR_NONE: target_unix */
-	const char *target_unix;  /* "/path", "@name", "@@name", or "" */
-	uint8_t xver;		  /* PROXY header for the target: 0 none, 1, 2 */
-	struct conf_strs names;	  /* "" allows hellos without a name */
+	struct addr target;			     /* kind ADDR_NONE: target_unix */
+	const char *target_unix;		     /* "/path", "@name", "@@name", or "" */
+	uint8_t xver;				     /* PROXY header for the target: 0 none, 1, 2 */
+	struct conf_strs names;			     /* "" allows hellos without a name */
 	const uint8_t (*keys)[CONF_REALITY_KEY_LEN]; /* private X25519 keys; secret */
 	size_t n_keys;
 	const uint8_t (*short_ids)[CONF_REALITY_SHORT_ID_LEN];
 	size_t n_short_ids;
-	uint32_t min_version, max_version; /* x << 16 | y << 8 | z; 0: no limit */
-	uint64_t max_diff_ms;		   /* 0: the client's clock is not looked at */
-	const uint8_t *mldsa_seed;	   /* 32 bytes, secret; NULL: no ML-DSA-65 */
+	uint32_t min_version, max_version;  /* x << 16 | y << 8 | z; 0: no limit */
+	uint64_t max_diff_ms;		    /* 0: the client's clock is not looked at */
+	const uint8_t *mldsa_seed;	    /* 32 bytes, secret; NULL: no ML-DSA-65 */
 	struct conf_fallback_rate up, down; /* to the target, to the stranger */
+	const char *master_key_log;	    /* path or "" */
 	const struct conf_sockopt *own;	    /* for connections to the target; NULL: the defaults */
 };
 

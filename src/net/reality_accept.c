@@ -11,6 +11,7 @@
 #include "net/stream_tls.h"
 #include "net/tls_alert.h"
 #include "net/tls_engine.h"
+#include "net/tls_keylog.h"
 #include "proto/proxyproto.h"
 
 enum state {
@@ -370,6 +371,17 @@ static void on_listening(struct reality_accept *a)
 
 /* ---- our answer ---- */
 
+static void log_keys(const struct reality_accept *a, const uint8_t *random)
+{
+	const struct reality_session *s = &a->session;
+	int fd = a->rs->keylog_fd;
+
+	tls_keylog_put(fd, "CLIENT_HANDSHAKE_TRAFFIC_SECRET", random, &s->client_handshake);
+	tls_keylog_put(fd, "SERVER_HANDSHAKE_TRAFFIC_SECRET", random, &s->server_handshake);
+	tls_keylog_put(fd, "CLIENT_TRAFFIC_SECRET_0", random, &s->client_app);
+	tls_keylog_put(fd, "SERVER_TRAFFIC_SECRET_0", random, &s->server_app);
+}
+
 static int make_answer(struct reality_accept *a, const struct reality_flight *f,
 		       char why[REALITY_WHY_MAX])
 {
@@ -384,8 +396,10 @@ static int make_answer(struct reality_accept *a, const struct reality_flight *f,
 	    tlshello_client_decode(&h, span_of(hello.p, hello.n)) > 0)
 		err = reality_answer_encode(&answer, &a->session, f, &h, a->found.auth_key,
 					    &a->rs->signer, why);
-	if (err == 0)
+	if (err == 0) {
+		log_keys(a, h.random.p);
 		err = bufq_append(&a->out, span_of(answer.p, answer.n));
+	}
 	free(hello.p);
 	free(answer.p);
 	return err;

@@ -20,6 +20,7 @@ struct reality_server {
 	struct reality_signer signer;
 	struct mldsa65_key *mldsa; /* NULL without a seed */
 	struct reality_probes *probes;
+	int keylog_fd; /* tls_keylog.h */
 	struct reality_log log[TRANSPORT_LOOPS_MAX];
 };
 

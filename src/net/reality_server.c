@@ -3,12 +3,15 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "crypto/ed25519.h"
 #include "crypto/mldsa65.h"
 #include "crypto/secret.h"
 #include "net/reality_int.h"
+#include "net/tls_cert.h"
+#include "net/tls_keylog.h"
 
 enum { LOG_BURST = 5, LOG_EVERY_S = 60, LINE_MAX_ = 400 };
 
@@ -28,6 +31,8 @@ void reality_server_log(enum log_level level, struct log_rate *rate, uint64_t no
 	if (muted)
 		log_line(level, 0, "reality", "%u more such lines were left out", muted);
 }
+
+_Static_assert((int)TLS_WHY_MAX <= (int)TRANSPORT_WHY_MAX, "room for either's words");
 
 /* 0 or -ERR_*. */
 static int make_signer(struct reality_server *rs)
@@ -53,6 +58,10 @@ struct reality_server *reality_server_new(const struct conf_reality_server *c, c
 		return NULL;
 	}
 	rs->conf = c;
+	if (tls_keylog_open(&rs->keylog_fd, c->master_key_log, why) != 0) {
+		free(rs);
+		return NULL;
+	}
 	rs->rules = (struct reality_rules){.keys = c->keys,
 					   .n_keys = c->n_keys,
 					   .names = c->names.v,
@@ -80,6 +89,8 @@ void reality_server_free(struct reality_server *rs)
 	if (rs->mldsa)
 		mldsa65_key_wipe(rs->mldsa);
 	free(rs->mldsa);
+	if (rs->keylog_fd != -1)
+		close(rs->keylog_fd);
 	free(rs);
 }
 

@@ -10,6 +10,7 @@
 #include "crypto/secret.h"
 #include "net/tls13_int.h"
 #include "net/tls13_peer.h"
+#include "net/tls_keylog.h"
 #include "net/tls_verify.h"
 
 enum {
@@ -251,8 +252,8 @@ static int on_finished(struct tls13_client *c, struct span message, struct bufq 
 		return tls13_no_memory(c);
 	err = put_finish(c, out);
 	if (err == 0) {
-		tls_ctx_keylog(c->ctx, "CLIENT_TRAFFIC_SECRET_0", c->random, &client);
-		tls_ctx_keylog(c->ctx, "SERVER_TRAFFIC_SECRET_0", c->random, &server);
+		tls_keylog_put(c->ctx->keylog_fd, "CLIENT_TRAFFIC_SECRET_0", c->random, &client);
+		tls_keylog_put(c->ctx->keylog_fd, "SERVER_TRAFFIC_SECRET_0", c->random, &server);
 		c->client = client;
 		c->server = server;
 		c->finished_sent = true;

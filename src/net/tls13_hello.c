@@ -6,6 +6,7 @@
 #include "crypto/secret.h"
 #include "crypto/x25519.h"
 #include "net/tls13_int.h"
+#include "net/tls_keylog.h"
 
 /* The key that REALITY's proof is made with: the plain share, else the hybrid one's half. */
 static const uint8_t *reality_private(const struct tls13_client *c)
@@ -219,8 +220,8 @@ static int start_keys(struct tls13_client *c, struct span shared)
 	    tls_dir_init(&c->rd, c->suite->id, &c->server, false) != 0 ||
 	    tls_dir_init(&c->wr, c->suite->id, &c->client, true) != 0)
 		return tls13_no_memory(c);
-	tls_ctx_keylog(c->ctx, "CLIENT_HANDSHAKE_TRAFFIC_SECRET", c->random, &c->client);
-	tls_ctx_keylog(c->ctx, "SERVER_HANDSHAKE_TRAFFIC_SECRET", c->random, &c->server);
+	tls_keylog_put(c->ctx->keylog_fd, "CLIENT_HANDSHAKE_TRAFFIC_SECRET", c->random, &c->client);
+	tls_keylog_put(c->ctx->keylog_fd, "SERVER_HANDSHAKE_TRAFFIC_SECRET", c->random, &c->server);
 	c->protected = true;
 	return 1;
 }

@@ -10,6 +10,7 @@
 #include "crypto/secret.h"
 #include "net/tls_alert.h"
 #include "net/tls_issue.h"
+#include "net/tls_keylog.h"
 #include "net/tls_session.h"
 #include "net/tls_verify.h"
 
@@ -271,7 +272,7 @@ void tls_conn_on_keylog(const SSL *ssl, const char *line)
 		hex_secret(&c->client, secret + 1);
 	else if (strncmp(line, "SERVER_TRAFFIC_SECRET_0 ", 24) == 0)
 		hex_secret(&c->server, secret + 1);
-	tls_ctx_keylog_line(c->ctx, line);
+	tls_keylog_line(c->ctx->keylog_fd, line);
 }
 
 int tls_conn_on_session(SSL *ssl, SSL_SESSION *session)

@@ -47,7 +47,7 @@ struct tls_ctx {
 	struct ocsp_stapler *stapler; /* while watched, if some certificate wants it; or NULL */
 	uint8_t *alpn; /* our list as it goes over the wire: length, name, ... */
 	size_t alpn_len;
-	int keylog_fd; /* -1: none */
+	int keylog_fd; /* tls_keylog.h */
 };
 
 struct tls_conn {
@@ -63,13 +63,6 @@ struct tls_conn {
 
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *x);
 void tls_ctx_unref(struct tls_ctx *x);
-/** Opens masterKeyLog, if @path says there is one. 0, or -ERR_SYS and the cause. */
-int tls_ctx_keylog_open(struct tls_ctx *x, const char *path, char *why);
-/** Appends a line of the key log format to masterKeyLog, when that is set. */
-void tls_ctx_keylog_line(const struct tls_ctx *x, const char *line);
-/** The same, made of its parts. */
-void tls_ctx_keylog(const struct tls_ctx *x, const char *label, const uint8_t random[32],
-		    const struct tls_secret *secret);
 
 /** @dialled: for clients the host that was dialled, used unless the settings name one; NULL for
  * servers. Gives, or NULL when memory is out. */

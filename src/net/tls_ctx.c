@@ -16,6 +16,7 @@
 #include "net/tls_conn.h"
 #include "net/tls_hello.h"
 #include "net/tls_issue.h"
+#include "net/tls_keylog.h"
 #include "net/tls_session.h"
 
 enum { LIST_MAX = 1024 };
@@ -384,7 +385,7 @@ static struct tls_ctx *ctx_build(struct tls_ctx *x, const struct conf_tls *c, bo
 	if (!err)
 		err = encode_alpn(x, why);
 	if (!err)
-		err = tls_ctx_keylog_open(x, c->master_key_log, why);
+		err = tls_keylog_open(&x->keylog_fd, c->master_key_log, why);
 	if (!err)
 		err = server ? build_server(x, why) : build_client(x, why);
 	if (err) {

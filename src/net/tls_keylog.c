@@ -1,4 +1,5 @@
-/* The key log of NSS, by which Wireshark decrypts: "LABEL client-random secret" a line. */
+#include "net/tls_keylog.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,16 +9,17 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "crypto/secret.h"
-#include "net/tls_conn.h"
+#include "net/tls_cert.h"
 
 enum { LINE_MAX_LEN = 512 };
 
-int tls_ctx_keylog_open(struct tls_ctx *x, const char *path, char *why)
+int tls_keylog_open(int *fd, const char *path, char *why)
 {
+	*fd = -1;
 	if (!path || !*path || strcmp(path, "none") == 0)
 		return 0;
-	x->keylog_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	if (x->keylog_fd == -1) {
+	*fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (*fd == -1) {
 		snprintf(why, TLS_WHY_MAX, "masterKeyLog: %s: %s", path, strerror(errno));
 		return -ERR_SYS;
 	}
@@ -25,17 +27,17 @@ int tls_ctx_keylog_open(struct tls_ctx *x, const char *path, char *why)
 	return 0;
 }
 
-void tls_ctx_keylog_line(const struct tls_ctx *x, const char *line)
+void tls_keylog_line(int fd, const char *line)
 {
 	char text[LINE_MAX_LEN];
 	ssize_t put = 0;
 	int n;
 
-	if (x->keylog_fd == -1)
+	if (fd == -1)
 		return;
 	n = snprintf(text, sizeof(text), "%s\n", line);
 	if (n > 0 && (size_t)n < sizeof(text))
-		put = write(x->keylog_fd, text, (size_t)n);
+		put = write(fd, text, (size_t)n);
 	if (put == -1)
 		log_debug("tls", "masterKeyLog: %s", strerror(errno));
 	secret_wipe(text, sizeof(text));
@@ -52,18 +54,18 @@ static char *put_hex(char *at, const uint8_t *p, size_t n)
 	return at;
 }
 
-void tls_ctx_keylog(const struct tls_ctx *x, const char *label, const uint8_t random[32],
+void tls_keylog_put(int fd, const char *label, const uint8_t random[32],
 		    const struct tls_secret *secret)
 {
 	char line[LINE_MAX_LEN], *at = line;
 
-	if (x->keylog_fd == -1)
+	if (fd == -1)
 		return;
 	at += snprintf(line, 64, "%s ", label);
 	at = put_hex(at, random, 32);
 	*at++ = ' ';
 	at = put_hex(at, secret->b, secret->n);
 	*at = 0;
-	tls_ctx_keylog_line(x, line);
+	tls_keylog_line(fd, line);
 	secret_wipe(line, sizeof(line));
 }

@@ -36,7 +36,6 @@ struct answer {
 	struct reality_session *session;
 	struct tls13_transcript transcript;
 	struct tls13_schedule schedule;
-	struct tls_secret server_handshake;
 	uint8_t shared[SHARED_MAX];
 	size_t shared_len;
 	uint8_t server_hello[REALITY_RECORD_MAX];
@@ -117,7 +116,8 @@ static int start_transcript(struct answer *a)
 		err = tls13_schedule_init(&a->schedule, a->suite->hash);
 	if (err == 0)
 		err = tls13_schedule_handshake(&a->schedule, span_of(a->shared, a->shared_len), th,
-					       &a->session->client_handshake, &a->server_handshake);
+					       &a->session->client_handshake,
+					       &a->session->server_handshake);
 	return err;
 }
 
@@ -188,7 +188,7 @@ static int put_finished(struct answer *a, struct wr *w)
 	int err = tls13_transcript_hash(&a->transcript, th);
 
 	if (err == 0)
-		err = tls13_finished(a->suite->hash, mac, &a->server_handshake, th);
+		err = tls13_finished(a->suite->hash, mac, &a->session->server_handshake, th);
 	wr_u8(w, TLS_MSG_FINISHED);
 	put_u24(w, n);
 	wr_bytes(w, mac, n);
@@ -294,7 +294,7 @@ static int seal_messages(struct answer *a, struct wr *out)
 	const uint16_t *slot = a->flight->slot + REALITY_SLOT_FIRST;
 	uint8_t key[AEAD_KEY_MAX], iv[TLS_IV_LEN];
 	struct aead *aead = NULL;
-	int err = tls13_traffic_keys(a->suite, &a->server_handshake, key, iv);
+	int err = tls13_traffic_keys(a->suite, &a->session->server_handshake, key, iv);
 
 	if (err == 0) {
 		aead = aead_new(a->suite->aead, key);
@@ -353,7 +353,6 @@ int reality_answer_encode(struct wr *out, struct reality_session *session,
 		err = put_records(&a, out);
 	tls13_transcript_fini(&a.transcript);
 	tls13_schedule_fini(&a.schedule);
-	secret_wipe(&a.server_handshake, sizeof(a.server_handshake));
 	secret_wipe(a.shared, sizeof(a.shared));
 	if (err)
 		secret_wipe(session, sizeof(*session));

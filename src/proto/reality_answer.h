@@ -30,7 +30,7 @@ struct reality_signer {
 struct reality_session {
 	uint16_t suite;
 	enum sha_alg hash;
-	struct tls_secret client_handshake, client_app, server_app;
+	struct tls_secret client_handshake, server_handshake, client_app, server_app;
 	uint8_t th[SHA_LEN_MAX]; /* transcript up to the server's Finished */
 };
 

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import random
+import re
 import shutil
 import socket
 import ssl
@@ -52,7 +53,7 @@ events {{ worker_connections 512; }}
 http {{
   access_log off; client_body_temp_path {own}/body; proxy_temp_path {own}/p;
   fastcgi_temp_path {own}/f; uwsgi_temp_path {own}/u; scgi_temp_path {own}/s;
-  client_header_timeout 2s; client_body_timeout 2s; client_max_body_size 64m;
+  client_header_timeout {wait}; client_body_timeout 2s; client_max_body_size 64m;
   server {{
     listen {listen} ssl{more}; http2 on;
     server_name {name}; ssl_certificate {cert}; ssl_certificate_key {key};
@@ -64,12 +65,12 @@ http {{
 """
 
 
-def nginx(t, ns, port, kind="ecdsa", more=""):
+def nginx(t, ns, port, kind="ecdsa", more="", wait="2s"):
     cert, key = certificate(t, kind)
     own = tempfile.mkdtemp()    # its folders do not belong among the test's files
     t.defer(shutil.rmtree, own, True)
     text = NGINX.format(dir=t.dir, own=own, listen=f"{LOOP}:{port}", name=NAME, cert=cert, key=key,
-                        more=more)
+                        more=more, wait=wait)
     path = tool("nginx")
     version = subprocess.run([path, "-v"], capture_output=True, text=True).stderr
     if tuple(int(x) for x in version.split("/")[1].split()[0].split(".")) < (1, 25, 1):
@@ -390,6 +391,60 @@ def manners(t):
     expect(got[3:7] == seen[3:], f"the target sends {seen}, ours {got}")
 
 
+def patience(t):
+    """How many change_cipher_spec records a target takes is found out: one that counts, in
+    front of nginx, for each of the known limits, one that does not, and nginx itself."""
+    s = Stage(t)
+    nginx(t, s.ns, TARGET, wait="60s")
+    limits = (1, 16, 32, None)
+
+    def counting(limit):
+        def serve(_srv, c, _peer):
+            with s.connect(TARGET) as o:
+                back = threading.Thread(target=pump, args=(o, c), daemon=True)
+                back.start()
+                seen = 0
+                with contextlib.suppress(OSError, LabError):
+                    while True:
+                        head = traffic.recv_exact(c, 5)
+                        body = traffic.recv_exact(c, struct.unpack("!H", head[3:])[0])
+                        seen += head[0] == 20
+                        if limit and seen > limit:
+                            c.sendall(b"\x15\3\3\0\2\2\x0a")
+                            break
+                        if seen < 2:    # nginx has a limit of its own
+                            o.sendall(head + body)
+        return t.server(traffic.Server, s.ns, serve, 0, LOOP).port
+    ports = [counting(n) for n in limits] + [TARGET]
+    programs = [s.ours(server(SERVER + i, f"{LOOP}:{port}"), name=f"ours{i}")
+                for i, port in enumerate(ports)]
+    for limit, p in zip(limits, programs):
+        with t.cell(str(limit)):
+            p.wait_log(f'for "{NAME}" the target takes {limit or "any number of"} '
+                       "change_cipher_spec", 20)
+    with t.cell("nginx"):
+        # OpenSSL bears 32 records that bring nothing
+        programs[-1].wait_log(f'for "{NAME}" the target takes 32 change_cipher_spec', 20)
+
+
+def key_log(t):
+    """masterKeyLog on both sides: the same secrets, under the same random."""
+    s = Stage(t)
+    nginx(t, s.ns, TARGET)
+    near, far = (os.path.join(t.dir, f"{n}.keys") for n in ("near", "far"))
+    p = s.ours(server(masterKeyLog=far))
+    via, = s.theirs(client("out", masterKeyLog=near), peer=GARENNE, name="client")
+    traffic.check_echo(via, LOOP, s.echo.port)
+    p.wait_log("Warning.*masterKeyLog is set: whoever reads")
+
+    def lines(path):
+        with open(path) as f:
+            return sorted(line for line in f.read().split("\n") if line)
+    expect(len(lines(near)) == 4 and lines(near) == lines(far),
+           f"{lines(near)} and {lines(far)}")
+    expect(os.stat(far).st_mode & 0o077 == 0, "others may read it")
+
+
 # ---- strangers -----------------------------------------------------------
 
 
@@ -515,7 +570,9 @@ def strangers(t):
     tap = t.server(traffic.Tap, s.ns, 0, (LOOP, TARGET), LOOP, 1 << 24)
     p = s.ours(server(target=f"{LOOP}:{tap.port}"))
     # what ours asks the target at its start must not be taken for a probe of ours
-    until(lambda: p.log().count("after a handshake for") == 6, 30, "the target's manners")
+    until(lambda: p.log().count("after a handshake for") == 6 and
+          len(re.findall("change_cipher_spec|h2, counting", p.log())) == 2, 30,
+          "the target's manners")
     held = sockets(p)
     for name, probe in PROBES.items():
         with t.cell(name):
@@ -792,6 +849,8 @@ add("reality-server/shapes", shapes, needs=(GARENNE, XRAY))
 add("reality-server/unusable-targets", unusable, needs=(GARENNE, XRAY))
 add("reality-server/cut-up", cut_up, needs=(GARENNE, XRAY))
 add("reality-server/manners", manners, needs=(GARENNE, XRAY))
+add("reality-server/patience", patience, needs=(GARENNE,))
+add("reality-server/key-log", key_log, needs=(GARENNE,))
 add("reality-server/strangers", strangers, needs=(GARENNE,), limit=240)
 add("reality-server/mutations", mutations, needs=(GARENNE,), limit=240)
 add("reality-server/half-open", half_open, needs=(GARENNE,))
