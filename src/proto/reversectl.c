@@ -1,6 +1,9 @@
 #include "proto/reversectl.h"
 
+#include <string.h>
+
 #include "base/err.h"
+#include "proto/muxcool.h"
 #include "proto/protobuf.h"
 
 enum { FIELD_STATE = 1, FIELD_RANDOM = 99 };
@@ -52,4 +55,11 @@ bool reversectl_is_internal(const char *host)
 		if (strcmp(host, names[i]) == 0)
 			return true;
 	return false;
+}
+
+/* v2ray has buffers of 2 KiB and gives up the carrier over a datagram that is longer; Xray's older
+ * names are the same as v2ray's. */
+size_t reversectl_dgram_max(const char *host)
+{
+	return strcmp(host, names[REVERSECTL_XRAY]) == 0 ? MUXCOOL_SEND_MAX : REVERSECTL_DGRAM_MAX;
 }

@@ -16,6 +16,7 @@
 
 enum {
 	REVERSECTL_FILLER_MAX = 64,
+	REVERSECTL_DGRAM_MAX = 2048, /* UDP payload of programs with one of the older names */
 	REVERSECTL_MAX = 2 + 3 + REVERSECTL_FILLER_MAX, /* bytes of the longest message we write */
 };
 
@@ -49,5 +50,7 @@ int reversectl_encode(struct wr *out, const struct reversectl *in);
 const char *reversectl_name(enum reversectl_name which);
 /** Is @host one of them? Exactly; port and network do not matter. */
 bool reversectl_is_internal(const char *host);
+/** The longest UDP payload that those who use the name @host take. */
+size_t reversectl_dgram_max(const char *host);
 
 #endif

@@ -92,6 +92,7 @@ static void open_session(struct control *c)
 	const char *name = *c->fixed ? c->fixed : reversectl_name(c->name);
 
 	addr_set_host(&req.target, span_str(name), 0);
+	mux_limit_dgrams(c->mux, reversectl_dgram_max(name));
 	c->session = mux_open_dgram(c->mux, &req);
 	if (!c->session)
 		return;

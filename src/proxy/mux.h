@@ -86,6 +86,9 @@ struct mux_verdict {
 	/* Of a traced session, before that; the text is foreign and valid during the call. */
 	void (*on_line)(struct mux_verdict *v, struct span text);
 };
+/** Datagrams longer than @max bytes are dropped: the peer would end the carrier over one. Not for
+ * peers that are ours. */
+void mux_limit_dgrams(struct mux *m, size_t max);
 /** Client: asks to be told. False: this peer cannot tell. @v NULL takes it back. */
 bool mux_ask_verdict(struct stream *session, struct mux_verdict *v);
 /** Server: tells the client whether the target answered; nothing to peers that do not ask. */

@@ -67,13 +67,23 @@ static struct buf *frame(struct mux_session *s, const struct addr *party, struct
 	return b;
 }
 
+static size_t longest(const struct mux *m)
+{
+	return m->dgram_max && !m->peer_ours ? m->dgram_max : MUXCOOL_SEND_MAX;
+}
+
+void mux_limit_dgrams(struct mux *m, size_t max)
+{
+	m->dgram_max = max;
+}
+
 static void session_send(struct dgram *d, const struct addr *party, struct buf *pkt)
 {
 	struct mux_session *s = of(d);
 	struct buf *b;
 
 	/* Stock peers give up the whole carrier over a datagram that is too long. */
-	if (s->dead || pkt->len == 0 || pkt->len > MUXCOOL_SEND_MAX ||
+	if (s->dead || pkt->len == 0 || pkt->len > longest(s->m) ||
 	    s->tx.len > MUX_TX_DGRAM) {
 		buf_free(pkt);
 		return;

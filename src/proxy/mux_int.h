@@ -81,6 +81,7 @@ struct mux {
 	bool peer_ours;	 /* HELLO was seen */
 	uint32_t peer_caps; /* what it said there: MUXEXT_CAP_* */
 	bool said_hello;
+	size_t dgram_max; /* of a stock peer */
 	uint32_t peer_window;
 	bool ended;
 	struct list sessions;

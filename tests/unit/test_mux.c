@@ -686,6 +686,27 @@ static void answers_of_the_target_bear_no_address(void **state)
 	raw_free(r);
 }
 
+/* Some peers end the carrier over a datagram that they have no room for. */
+static void datagrams_may_be_too_long(void **state)
+{
+	struct raw *r = raw_new();
+	static const struct addr nobody;
+	struct buf *big = buf_new_big(2049);
+
+	(void)state;
+	SAY(r, "\0\x0c\0\x01\x01\x01\x02\0\x35\x01\x08\x08\x08\x08\0\x03"
+	       "abc");
+	turn_until(r->p.l, r->p.pkt != NULL);
+	mux_limit_dgrams(r->p.server, 2048);
+	memset(big->data, 'x', 2049);
+	big->len = 2049;
+	dgram_send(r->p.d, &nobody, big);
+	dgram_send(r->p.d, &nobody, buf_copy(span_str("yes")));
+	EXPECT(r, "\0\x04\0\x01\x02\x01\0\x03yes");
+	dgram_close(r->p.d, 0);
+	raw_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -704,6 +725,7 @@ int main(void)
 		cmocka_unit_test(silent_when_asked),
 		cmocka_unit_test(alive_when_asked),
 		cmocka_unit_test(lone_xudp_session),
+		cmocka_unit_test(datagrams_may_be_too_long),
 		cmocka_unit_test(answers_of_the_target_bear_no_address),
 	};
 

@@ -102,6 +102,8 @@ static void internal_names(void **state)
 	assert_false(reversectl_is_internal("Reverse"));
 	assert_false(reversectl_is_internal("reverse.internal.v2ray.com."));
 	assert_false(reversectl_is_internal(""));
+	assert_int_equal(reversectl_dgram_max("reverse"), 8192);
+	assert_int_equal(reversectl_dgram_max("reverse.internal.v2ray.com"), 2048);
 }
 
 int main(void)
