@@ -295,7 +295,7 @@ const struct command cmd_mesh_add = {
 	.usage = "usage: garenne mesh add site NAME [-lan PREFIX]... [-software garenne|xray|v2ray]\n"
 		 "                                  [-socks PORT] [-no-tun]\n"
 		 "       garenne mesh add phone NAME [-app v2rayng|sing-box|other]\n"
-		 "       garenne mesh add hub NAME -address HOST[:PORT] [-software garenne|xray]\n"
+		 "       garenne mesh add hub NAME -address HOST[:PORT] [-software garenne|xray|v2ray]\n"
 		 "                                 [-security reality|tls|none] [-target HOST:PORT]\n"
 		 "                                 [-certificate FILE -key FILE]\n\n"
 		 "Makes the node's keys (keys/NAME.json), chooses its address and what its LANs are seen\n"
@@ -336,7 +336,7 @@ static int init(const struct wish *w, const char *mesh, bool no_ipv6)
 	if (*v6)
 		say(b, "  \"ipv6\": \"%s\",\n", v6);
 	/* TLS inside TLS is what a watcher would notice; Vision is against that. */
-	if (strcmp(w->security, "none") != 0)
+	if (strcmp(w->security, "none") != 0 && (!w->software || strcmp(w->software, "v2ray") != 0))
 		say(b, "  \"flow\": \"xtls-rprx-vision\",\n");
 	say(b, "  \"hubs\": {\n  },\n  \"sites\": {\n  },\n  \"phones\": {\n  },\n"
 	       "  // The first rule that fits decides; what no rule allows is denied.\n"
@@ -384,7 +384,7 @@ const struct command cmd_mesh_init = {
 	.brief = "begin a mesh with its first hub",
 	.usage = "usage: garenne mesh init NAME -address HOST[:PORT] [-hub HUBNAME]\n"
 		 "                        [-security reality|tls|none] [-target HOST:PORT]\n"
-		 "                        [-certificate FILE -key FILE] [-software garenne|xray]\n"
+		 "                        [-certificate FILE -key FILE] [-software garenne|xray|v2ray]\n"
 		 "                        [-no-ipv6] [-file mesh.json]\n\n"
 		 "Writes mesh.json and keys/HUBNAME.json, which must not exist.\n\n"
 		 "  -address     how every node dials the hub (port 443 unless given)\n"

@@ -86,15 +86,25 @@ static void check_name_server(struct mesh_parser *p, const struct mesh_node *n)
 
 /* ---- nodes fit together ---- */
 
+static void check_xray(struct mesh_parser *p, const struct mesh_node *site)
+{
+	for (size_t i = 0; i < p->m->n_hubs; i++)
+		if (p->m->nodes[i].software == MESH_V2RAY)
+			mesh_error(p, &site->at, "the hub %s (v2ray) knows the classic reverse proxy only, "
+						 "which Xray does no longer; expected garenne or v2ray here",
+				   p->m->nodes[i].name);
+}
+
 static void check_v2ray(struct mesh_parser *p, const struct mesh_node *site)
 {
 	for (size_t i = 0; i < p->m->n_hubs; i++) {
 		const struct mesh_node *hub = &p->m->nodes[i];
 
-		if (hub->software != MESH_GARENNE)
+		if (hub->software == MESH_XRAY)
 			mesh_error(p, &site->at, "v2ray knows the classic reverse proxy only, which "
-						 "the hub %s (%s) does not do; expected hubs with garenne",
-				   hub->name, mesh_software_name(hub->software));
+						 "the hub %s (xray) does not do; expected hubs with "
+						 "garenne or v2ray",
+				   hub->name);
 		else if (hub->hub.security == MESH_REALITY)
 			mesh_error(p, &site->at, "v2ray knows no REALITY, which the hub %s wants; give "
 						 "the hub \"security\": \"tls\"", hub->name);
@@ -118,8 +128,12 @@ static void check_nodes(struct mesh_parser *p)
 		check_name_server(p, a);
 		for (size_t k = 0; k < a->n_lans; k++)
 			check_real_lan(p, &a->lans[k]);
-		if (a->software == MESH_V2RAY)
+		if (a->kind == MESH_SITE && a->software == MESH_XRAY)
+			check_xray(p, a);
+		if (a->kind == MESH_SITE && a->software == MESH_V2RAY)
 			check_v2ray(p, a);
+		if (a->kind == MESH_HUB && a->software == MESH_V2RAY && a->hub.security == MESH_REALITY)
+			mesh_error(p, &a->at, "v2ray knows no REALITY; expected \"security\": \"tls\"");
 		if (a->kind == MESH_HUB && a->hub.security == MESH_CLEAR && *m->flow)
 			mesh_error(p, &a->at, "\"flow\" needs TLS or REALITY, found \"security\": "
 					      "\"none\"");

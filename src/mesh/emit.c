@@ -279,6 +279,14 @@ void emit_file_text(struct emit *e, char *text, enum mesh_file_kind kind, const 
 	v[o->n_files++] = (struct mesh_file){e->node, kind, name, text};
 }
 
+enum mesh_file_kind emit_file_kind(const struct emit *e)
+{
+	static const enum mesh_file_kind kinds[] = {MESH_FILE_GARENNE, MESH_FILE_XRAY,
+						    MESH_FILE_V2RAY};
+
+	return kinds[e->m->nodes[e->node].software];
+}
+
 void emit_file(struct emit *e, cJSON *root, enum mesh_file_kind kind, const char *suffix)
 {
 	emit_file_text(e, root ? cJSON_Print(root) : NULL, kind, suffix);

@@ -78,6 +78,8 @@ void emit_head(struct emit *e, cJSON *root);
 /** Names of @node that lead into @to, as "full:NAME" under "domain"; false when there are none. */
 bool emit_domains(struct emit *e, cJSON *rule, int node, const struct mesh_place *to, size_t n);
 
+/** The kind of file that the node's program takes. */
+enum mesh_file_kind emit_file_kind(const struct emit *e);
 /** Takes @root. */
 void emit_file(struct emit *e, cJSON *root, enum mesh_file_kind kind, const char *suffix);
 /** Takes @text. */

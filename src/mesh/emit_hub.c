@@ -46,7 +46,7 @@ static void flow_account(struct emit *e, cJSON *users, size_t node)
 	cJSON *list;
 
 	account(e, users, &e->keys[node].id, "", v->name);
-	if (*e->m->flow && v->software != MESH_V2RAY) /* which knows none */
+	if (*mesh_flow(e->m, (size_t)e->node) && v->software != MESH_V2RAY) /* which knows none */
 		emit_str(e, last(users), "flow", e->m->flow);
 	if (e->m->nodes[e->node].software != MESH_GARENNE)
 		return;
@@ -81,7 +81,7 @@ static void mesh_inbound(struct emit *e, cJSON *inbounds)
 			continue;
 		account(e, users, &e->keys[i].portal, "portal.", m->nodes[i].name);
 		portal_tag(&m->nodes[i], tag);
-		if (m->nodes[i].software != MESH_V2RAY)
+		if (!mesh_classic(m, i, (size_t)e->node))
 			emit_str(e, emit_obj(e, last(users), "reverse"), "tag", tag);
 	}
 	emit_server_stream(e, in, e->node);
@@ -113,10 +113,16 @@ static void forward_inbounds(struct emit *e, cJSON *inbounds)
 
 /* ---- classic portals ---- */
 
-static bool has_classic(const struct mesh *m)
+/* True when node @i is a site that offers itself to this hub in the classic way. */
+static bool classic(const struct emit *e, size_t i)
 {
-	for (size_t i = m->n_hubs; i < m->n_nodes; i++)
-		if (m->nodes[i].software == MESH_V2RAY)
+	return e->m->nodes[i].kind == MESH_SITE && mesh_classic(e->m, i, (size_t)e->node);
+}
+
+static bool has_classic(const struct emit *e)
+{
+	for (size_t i = e->m->n_hubs; i < e->m->n_nodes; i++)
+		if (classic(e, i))
 			return true;
 	return false;
 }
@@ -130,7 +136,7 @@ static void portals(struct emit *e, cJSON *root)
 	for (size_t i = m->n_hubs; i < m->n_nodes; i++) {
 		cJSON *p;
 
-		if (m->nodes[i].software != MESH_V2RAY)
+		if (!classic(e, i))
 			continue;
 		p = emit_item(e, list);
 		portal_tag(&m->nodes[i], text);
@@ -150,7 +156,7 @@ static void portal_rules(struct emit *e, cJSON *rules)
 	cJSON *r;
 
 	for (size_t i = m->n_hubs; i < m->n_nodes; i++) {
-		if (m->nodes[i].software != MESH_V2RAY)
+		if (!classic(e, i))
 			continue;
 		portal_tag(&m->nodes[i], tag);
 		snprintf(text, sizeof(text), "portal of %s", m->nodes[i].name);
@@ -321,7 +327,6 @@ static void probe_outbound(struct emit *e, cJSON *outbounds)
 
 void emit_hub(struct emit *e)
 {
-	bool ours = e->m->nodes[e->node].software == MESH_GARENNE;
 	cJSON *root = cJSON_CreateObject(), *list;
 
 	emit_head(e, root);
@@ -338,10 +343,10 @@ void emit_hub(struct emit *e)
 	hub_outbounds(e, list);
 	probe_outbound(e, list);
 	emit_dns_outbound(e, list);
-	if (has_classic(e->m))
+	if (has_classic(e))
 		portals(e, root);
 	list = emit_list(e, emit_obj(e, root, "routing"), "rules");
-	if (has_classic(e->m))
+	if (has_classic(e))
 		portal_rules(e, list);
 	probe_rule(e, list);
 	emit_dns_rules(e, list);
@@ -350,6 +355,6 @@ void emit_hub(struct emit *e)
 	denial_rules(e, list);
 	exit_rules(e, list);
 	emit_anything(e, emit_rule(e, list, "nothing else", "block"));
-	emit_file(e, root, ours ? MESH_FILE_GARENNE : MESH_FILE_XRAY, ".json");
+	emit_file(e, root, emit_file_kind(e), ".json");
 	emit_limits(e);
 }

@@ -26,7 +26,7 @@ static char *link_text(struct emit *e, int hub)
 	char id[UUID_TEXT], sid[2 * MESH_SHORT_ID + 1];
 
 	copy(l.id, sizeof(l.id), uuid_text(&e->keys[e->node].id, id));
-	copy(l.flow, sizeof(l.flow), e->m->flow);
+	copy(l.flow, sizeof(l.flow), mesh_flow(e->m, (size_t)hub));
 	snprintf(l.name, sizeof(l.name), "%s %s", e->m->name, e->m->nodes[hub].name);
 	(void)v;
 	if (h->security != MESH_CLEAR) {
@@ -186,9 +186,10 @@ static void sing_box_proxy(struct emit *e, cJSON *root)
 	emit_num(e, o, "server_port", h->address.port);
 	emit_str(e, o, "uuid", uuid_text(&e->keys[e->node].id, id));
 	secret_wipe(id, sizeof(id));
-	if (*e->m->flow)
+	if (*mesh_flow(e->m, (size_t)first_hub(e)))
 		emit_str(e, o, "flow", e->m->flow);
-	emit_str(e, o, "packet_encoding", "xudp");
+	emit_str(e, o, "packet_encoding",
+		 e->m->nodes[first_hub(e)].software == MESH_V2RAY ? "" : "xudp");
 	if (h->security != MESH_CLEAR)
 		sing_box_tls(e, o, h);
 	o = emit_item(e, list);

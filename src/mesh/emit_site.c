@@ -48,14 +48,27 @@ static bool is_exit(const struct emit *e)
 	return false;
 }
 
-static bool classic(const struct emit *e)
+static bool is_v2ray(const struct emit *e)
 {
 	return e->m->nodes[e->node].software == MESH_V2RAY;
 }
 
+static bool classic(const struct emit *e, size_t hub)
+{
+	return mesh_classic(e->m, (size_t)e->node, hub);
+}
+
+static bool has_classic(const struct emit *e)
+{
+	for (size_t i = 0; i < e->m->n_hubs; i++)
+		if (classic(e, i))
+			return true;
+	return false;
+}
+
 static bool single_hub(const struct emit *e)
 {
-	return e->m->n_hubs == 1 || classic(e);
+	return e->m->n_hubs == 1 || is_v2ray(e);
 }
 
 /* ---- outbounds ---- */
@@ -71,7 +84,8 @@ static void hub_outbounds(struct emit *e, cJSON *outbounds)
 	}
 	for (size_t i = 0; i < m->n_hubs; i++) {
 		snprintf(tag, sizeof(tag), "portal.%s", m->nodes[i].name);
-		emit_to_hub(e, outbounds, tag, (int)i, &e->keys[e->node].portal, "mesh");
+		emit_to_hub(e, outbounds, tag, (int)i, &e->keys[e->node].portal,
+			    classic(e, i) ? NULL : "mesh");
 	}
 }
 
@@ -81,6 +95,8 @@ static void bridges(struct emit *e, cJSON *root)
 	char text[EMIT_TEXT];
 
 	for (size_t i = 0; i < e->m->n_hubs; i++) {
+		if (!classic(e, i))
+			continue;
 		b = emit_item(e, list);
 		emit_str(e, b, "tag", "mesh");
 		snprintf(text, sizeof(text), "%s.%s.bridge.%s", e->m->nodes[e->node].name,
@@ -133,6 +149,8 @@ static void bridge_rules(struct emit *e, cJSON *rules)
 	for (size_t i = 0; i < e->m->n_hubs; i++) {
 		cJSON *r;
 
+		if (!classic(e, i))
+			continue;
 		snprintf(text, sizeof(text), "to %s", e->m->nodes[i].name);
 		snprintf(out, sizeof(out), "portal.%s", e->m->nodes[i].name);
 		r = emit_rule(e, rules, text, out);
@@ -160,7 +178,7 @@ static void incoming_exit(struct emit *e, cJSON *rules)
 		snprintf(tag, sizeof(tag), "exits[%zu]", i);
 		r = emit_rule(e, rules, tag, "exit");
 		emit_one(e, r, "inboundTag", "mesh");
-		if (mesh_sources_known(m) && !classic(e))
+		if (mesh_sources_known(m) && !is_v2ray(e))
 			emit_prefixes(e, r, "source", x->from.prefixes, x->from.n_prefixes);
 		emit_anything(e, r);
 	}
@@ -277,9 +295,6 @@ static void outgoing(struct emit *e, cJSON *rules)
 
 void emit_site(struct emit *e)
 {
-	static const enum mesh_file_kind kinds[] = {MESH_FILE_GARENNE, MESH_FILE_XRAY,
-						    MESH_FILE_V2RAY};
-	const struct mesh_node *v = &e->m->nodes[e->node];
 	cJSON *root = cJSON_CreateObject(), *list, *routing;
 
 	emit_head(e, root);
@@ -292,17 +307,17 @@ void emit_site(struct emit *e)
 		emit_exit(e, list, "exit");
 	hub_outbounds(e, list);
 	emit_dns_outbound(e, list);
-	if (classic(e))
+	if (has_classic(e))
 		bridges(e, root);
 	routing = emit_obj(e, root, "routing");
 	list = emit_list(e, routing, "rules");
-	if (classic(e))
+	if (has_classic(e))
 		bridge_rules(e, list);
 	incoming(e, list);
 	outgoing(e, list);
 	emit_anything(e, emit_rule(e, list, "nothing else", "block"));
 	if (!single_hub(e))
 		balancer(e, root, routing);
-	emit_file(e, root, kinds[v->software], ".json");
+	emit_file(e, root, emit_file_kind(e), ".json");
 	emit_limits(e);
 }

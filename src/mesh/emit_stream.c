@@ -175,7 +175,7 @@ void emit_to_hub(struct emit *e, cJSON *outbounds, const char *tag, int hub,
 		emit_num(e, s, "port", h->address.port);
 		emit_str(e, s, "id", id);
 		emit_str(e, s, "encryption", "none");
-		if (!reverse && *e->m->flow)
+		if (!reverse && *mesh_flow(e->m, (size_t)hub))
 			emit_str(e, s, "flow", e->m->flow);
 		/* Known beforehand, so the first closed port looks closed as well. */
 		if (!reverse && ours(e, e->node) && ours(e, hub)) {

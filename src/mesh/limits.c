@@ -3,42 +3,131 @@
 
 #include "mesh/emit.h"
 
+/*
+ * What does not work with a node, one line for each kind of thing:
+ *
+ *     no ping from and to it: ...
+ *
+ * "from" is what its own users and its LAN begin, "to" what they are asked, "through" what a hub
+ * hands on for others. The lab runs everything between everybody and takes these lines at their
+ * word (tests/lab/t_mesh_stock.py).
+ */
+enum { FROM = 1, TO = 2, THROUGH = 4 };
+
+struct limit {
+	const char *what;
+	unsigned dirs; /* of a site; what a hub does not do to its own it does not do for others */
+	const char *why;
+};
+
+static void limit_note(struct emit *e, const struct limit *l, unsigned dirs)
+{
+	static const char *const texts[] = {
+		[FROM] = "from",
+		[TO] = "to",
+		[THROUGH] = "through",
+		[FROM | TO] = "from and to",
+		[FROM | THROUGH] = "from and through",
+		[TO | THROUGH] = "to and through",
+		[FROM | TO | THROUGH] = "from, to and through",
+	};
+
+	/* Nobody begins anything where there is no way in. */
+	if (!emit_has_local(&e->m->nodes[e->node]))
+		dirs &= ~(unsigned)FROM;
+	if (dirs)
+		emit_note(e, "no %s %s it: %s", l->what, texts[dirs], l->why);
+}
+
+static void limit_table(struct emit *e, const struct limit *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		limit_note(e, &v[i], v[i].dirs);
+}
+
+/* What is only reached because the file says its name. */
+static bool has_mapped(const struct mesh_node *v)
+{
+	for (size_t i = 0; i < v->n_lans; i++)
+		if (!ip_eq(&v->lans[i].real.ip, &v->lans[i].seen.ip))
+			return true;
+	return false;
+}
+
+/* What all stock programs have in common. */
+static void limits_stock(struct emit *e)
+{
+	static const struct limit site[] = {
+		{"ping", FROM | TO, "its program carries TCP and UDP only"},
+		{"verdict", FROM | TO, "connections are accepted before anybody has dialled: closed and "
+				       "filtered ports look open, then the connection ends"},
+		{"half-close", FROM | TO, "who ends his direction ends the connection"},
+		{"own address", TO, "what it serves itself sees its neighbours of the mesh as coming from "
+				    "127.0.0.1"},
+		{"second UDP target", TO, "all that one local port sends to its own address or to one "
+					  "mapped machine arrives at the port that was asked first"},
+		{"lookup", FROM, "it answers no questions for names; programs with the proxy send it "
+				 "the name itself"},
+		{"trace", FROM | TO, "it does not tell what it decides"},
+	};
+	static const struct limit unnamed = {"unnamed machine", TO,
+					     "it cannot map prefixes: of a LAN with \"as\" only the "
+					     "machines in \"hosts\" are reached"};
+	const struct mesh_node *v = &e->m->nodes[e->node];
+	bool hub = v->kind == MESH_HUB;
+
+	for (size_t i = 0; i < sizeof(site) / sizeof(site[0]); i++)
+		limit_note(e, &site[i], site[i].dirs | (hub && site[i].dirs == (FROM | TO) ? THROUGH : 0));
+	if (has_mapped(v))
+		limit_note(e, &unnamed, TO);
+	if (hub)
+		limit_note(e, &(struct limit){"sender", 0, "the sites are not told whose flow it is: "
+					      "there rules say what may be reached, here who may do it"},
+			   FROM | THROUGH);
+	if (!hub && !emit_has_local(v))
+		emit_note(e, "has no way into the mesh itself: set \"socks\"");
+}
+
 static void limits_xray(struct emit *e)
 {
+	static const struct limit big = {"large datagram", FROM, "Vision cuts what is longer than some "
+								 "7000 bytes"};
 	const struct mesh_node *v = &e->m->nodes[e->node];
 
 	emit_note(e, "needs Xray 25.10.15 or newer, which the file says; from 26.5.3 on it also "
 		     "obeys \"finalRules\", the second lock behind the rules");
-	emit_note(e, "accepts every connection at once and cannot refuse one as the far end does: "
-		     "closed ports look open for a moment");
-	emit_note(e, "cannot answer a ping truthfully; pings to it stay without an answer");
-	if (v->kind == MESH_HUB)
-		emit_note(e, "does not tell the sites whose flow it sends them: they know the public "
-			     "address only, so rules about who may reach what hold at the hub, and at "
-			     "the sites only those about what may be reached at all");
-	for (size_t i = 0; i < v->n_lans; i++)
-		if (!ip_eq(&v->lans[i].real.ip, &v->lans[i].seen.ip)) {
-			emit_note(e, "cannot map prefixes: of a LAN with \"as\" only the machines in "
-				     "\"hosts\" can be reached");
-			break;
-		}
-	if (v->kind == MESH_SITE && v->socks.kind == ADDR_NONE)
-		emit_note(e, "has no way into the mesh itself: set \"socks\"");
+	limits_stock(e);
+	if (v->kind == MESH_SITE && *e->m->flow)
+		limit_table(e, &big, 1);
 }
 
 static void limits_v2ray(struct emit *e)
 {
+	static const struct limit site[] = {
+		{"large datagram", FROM | TO, "it has room for 2048 bytes"},
+		{"sender", TO, "it is not told whose flow it is: its own rules say what may be reached, "
+			       "the hub's who may do it"},
+	};
+	static const struct limit hub[] = {
+		{"large datagram", FROM | TO | THROUGH, "it has room for 2048 bytes"},
+		{"second UDP target", THROUGH, "answers do not say whom they are from"},
+	};
 	const struct mesh_node *v = &e->m->nodes[e->node];
 
-	emit_note(e, "is reached by the classic reverse proxy, which does not say whose flow it is: "
-		     "its own rules say what may be reached, the hub's who may do it");
-	emit_note(e, "accepts every connection at once, cannot be pinged, notices a lost hub late");
-	for (size_t i = 0; i < v->n_lans; i++)
-		if (!ip_eq(&v->lans[i].real.ip, &v->lans[i].seen.ip)) {
-			emit_note(e, "cannot map prefixes: of a LAN with \"as\" only the machines in "
-				     "\"hosts\" can be reached");
-			break;
-		}
+	emit_note(e, "needs v2ray 4.34; newer ones work as far as they have the classic reverse proxy");
+	limits_stock(e);
+	if (v->kind == MESH_HUB) {
+		limit_table(e, hub, sizeof(hub) / sizeof(hub[0]));
+		emit_note(e, "notices a lost site late: for up to 30 s flows are led to a connection that "
+			     "is gone");
+		if (v->hub.security == MESH_TLS)
+			emit_note(e, "loses bytes now and then that it sends by TLS (a fault of v2ray's "
+				     "up to 4.34): let another program do TLS in front of it, or take "
+				     "garenne or Xray");
+		return;
+	}
+	limit_table(e, site, sizeof(site) / sizeof(site[0]));
+	emit_note(e, "notices a lost hub late");
 	if (e->m->n_hubs > 1)
 		emit_note(e, "is reached through all hubs, but leads its own users to the first only: "
 			     "v2ray 4 has no observatory");
@@ -134,8 +223,8 @@ static void limits_ours(struct emit *e)
 	bool sources = mesh_sources_known(e->m);
 
 	if (!sources && v->kind == MESH_SITE)
-		emit_note(e, "a hub that is not garenne does not say whose flow it is: rules about who "
-			     "hold at the hub only");
+		emit_note(e, "a hub that is not garenne does not say whose flow it is: rules about who hold "
+			     "at the hub only");
 	for (size_t i = 0; i < v->n_lans; i++)
 		if (ip_eq(&v->lans[i].real.ip, &v->lans[i].seen.ip))
 			emit_note(e, "its LAN at line %d has no \"as\": every node of the mesh routes this "

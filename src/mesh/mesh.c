@@ -306,6 +306,16 @@ const char *mesh_security_name(enum mesh_security s)
 	return names[s];
 }
 
+bool mesh_classic(const struct mesh *m, size_t site, size_t hub)
+{
+	return m->nodes[site].software == MESH_V2RAY || m->nodes[hub].software == MESH_V2RAY;
+}
+
+const char *mesh_flow(const struct mesh *m, size_t hub)
+{
+	return m->nodes[hub].software == MESH_V2RAY ? "" : m->flow;
+}
+
 bool mesh_sources_known(const struct mesh *m)
 {
 	for (size_t i = 0; i < m->n_hubs; i++)

@@ -35,7 +35,7 @@ enum mesh_kind {
 enum mesh_software {
 	MESH_GARENNE = 0,
 	MESH_XRAY,
-	MESH_V2RAY, /* sites only: the classic reverse proxy */
+	MESH_V2RAY, /* the classic reverse proxy, nothing newer */
 };
 
 enum mesh_security {
@@ -217,6 +217,10 @@ struct prefix mesh_kind_range(const struct mesh *m, enum mesh_kind kind, int fam
 const char *mesh_kind_name(enum mesh_kind kind);
 const char *mesh_software_name(enum mesh_software s);
 const char *mesh_security_name(enum mesh_security s);
+/** True when @site offers itself to @hub by the classic reverse proxy: one of them knows no other. */
+bool mesh_classic(const struct mesh *m, size_t site, size_t hub);
+/** The flow of VLESS between @hub and others: mesh.flow, or "" where the hub knows none. */
+const char *mesh_flow(const struct mesh *m, size_t hub);
 /** True when the destination of a flow can tell who sent it: every hub says so. */
 bool mesh_sources_known(const struct mesh *m);
 /** How flows that rule @r (NULL: any) lets through reach @place of @node: as the rule says, else

@@ -334,9 +334,6 @@ static void node_parse(struct mesh_parser *p, const struct jnode *n, struct mesh
 	if (out->kind == MESH_PHONE)
 		return;
 	out->software = (enum mesh_software)jnode_word(n, "software", softwares, MESH_GARENNE);
-	jnode_get(n, "software", &member);
-	if (out->kind == MESH_HUB && out->software == MESH_V2RAY)
-		jnode_error(&member, "v2ray cannot be a hub: found \"v2ray\", expected garenne or xray");
 	socks_parse(n, out);
 	out->tun = jnode_bool(n, "tun", out->kind == MESH_SITE && out->software == MESH_GARENNE);
 	jnode_get(n, "tun", &member);

@@ -181,6 +181,7 @@ static void test_good_files(void **state)
 	check_good("stock");
 	check_good("delivery");
 	check_good("classic");
+	check_good("debian");
 }
 
 /* ---- growing ---- */
