@@ -544,7 +544,8 @@ def accepted(t):
 def _made_for(mesh, name, conf):
     if "version" in conf or name.endswith(".v2rayng.json"):
         return XRAY
-    return V2RAY if mesh == "classic" and name == "paris.json" else GARENNE
+    classic = (("classic", "paris.json"), ("debian", "hub.json"), ("debian", "berlin.json"))
+    return V2RAY if (mesh, name) in classic else GARENNE
 
 
 def _accept(peer, path):
