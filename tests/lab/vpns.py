@@ -4,7 +4,9 @@ Each is started on a meshlab.World of one hub and two sites, with addresses 10.9
 that goes from site to site passes the hub's program, as it does with ours.
 """
 import os
+import shutil
 import subprocess
+import tempfile
 
 from . import peers
 from .proc import until
@@ -23,8 +25,8 @@ class Vpn:
 
     def __init__(self, t, world):
         self.t, self.world = t, world
-        self.dir = os.path.join(t.dir, self.title)
-        os.makedirs(self.dir, exist_ok=True)
+        self.dir = tempfile.mkdtemp()
+        t.defer(shutil.rmtree, self.dir)
         self.nodes = ["hub", *world.sites]
         world["hub"].sysctl("net.ipv4.ip_forward", 1)
         self.procs = self.start()
