@@ -1,6 +1,6 @@
 /*
  * A load generator: makes TCP traffic and measures it. One file, one thread, one
- * epoll, no library.
+ * epoll, no library. A server's bulk connections each get a process of their own.
  *
  *   load serve ADDR PORT
  *   load bulk  ADDR PORT up|down STREAMS MIB      all streams together move MIB
@@ -31,6 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -57,6 +58,8 @@ static int epfd;
 static struct sockaddr_storage target;
 static socklen_t target_len;
 static uint8_t chunk[CHUNK];
+static int listening;
+static bool apart; /* a server's child with one connection */
 
 static void die(const char *what)
 {
@@ -146,6 +149,29 @@ static void accept_all(struct conn *l)
 	}
 }
 
+/* Bulk gets a process of its own, as with most servers: echoes do not wait behind it. Returns in
+ * the child, whose epoll knows nothing but @c; false in the parent, which has done with it. */
+static bool serve_apart(struct conn *c)
+{
+	pid_t child = fork();
+
+	if (child == -1)
+		die("fork");
+	if (child) { /* the child's copy would keep it in our epoll */
+		watch(c, 0, EPOLL_CTL_DEL);
+		return false;
+	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	apart = true;
+	close(listening);
+	close(epfd);
+	epfd = epoll_create1(EPOLL_CLOEXEC);
+	if (epfd == -1)
+		die("epoll");
+	watch(c, EPOLLIN, EPOLL_CTL_ADD);
+	return true;
+}
+
 /* The first bytes; false when the connection is over. */
 static bool serve_head(struct conn *c)
 {
@@ -163,9 +189,13 @@ static bool serve_head(struct conn *c)
 		memcpy(&c->left, c->head + 1, sizeof(c->left));
 	switch (c->head[0]) {
 	case 'S':
+		if (!serve_apart(c))
+			return false;
 		c->kind = K_SINK;
 		return true;
 	case 'F':
+		if (!serve_apart(c))
+			return false;
 		c->kind = K_FLOOD;
 		watch(c, EPOLLOUT, EPOLL_CTL_MOD);
 		return true;
@@ -274,23 +304,37 @@ static void serve_event(struct conn *c, uint32_t events)
 	}
 	if (!alive)
 		conn_free(c);
+	if (!alive && apart)
+		_exit(0);
+}
+
+static _Noreturn void serve_loop(void)
+{
+	struct epoll_event ev[EVENTS];
+
+	for (;;) {
+		int n = epoll_wait(epfd, ev, EVENTS, -1);
+
+		/* One at a time: after a fork what else there was is the parent's. */
+		for (int i = 0; i < n && !apart; i++)
+			serve_event(ev[i].data.ptr, ev[i].events);
+		while (apart)
+			if (epoll_wait(epfd, ev, 1, -1) == 1)
+				serve_event(ev[0].data.ptr, ev[0].events);
+	}
 }
 
 static _Noreturn void serve(void)
 {
-	struct epoll_event ev[EVENTS];
 	int one = 1, fd = socket(target.ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
 	if (fd == -1 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == -1 ||
 	    bind(fd, (struct sockaddr *)&target, target_len) == -1 || listen(fd, 16384) == -1)
 		die("listen");
+	listening = fd;
 	conn_new(fd, K_LISTEN, EPOLLIN);
-	for (;;) {
-		int n = epoll_wait(epfd, ev, EVENTS, -1);
-
-		for (int i = 0; i < n; i++)
-			serve_event(ev[i].data.ptr, ev[i].events);
-	}
+	signal(SIGCHLD, SIG_IGN);
+	serve_loop();
 }
 
 /* ---- clients ---- */
