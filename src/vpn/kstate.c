@@ -129,6 +129,8 @@ int kstate_copy(struct kstate *out, const struct kstate *in,
 {
 	memset(out, 0, sizeof(*out));
 	out->no_ipv6 = in->no_ipv6;
+	out->forward4 = in->forward4;
+	out->forward6 = in->forward6;
 	if (copy_all(out, in, drop_route, drop_rule, ctx))
 		return 0;
 	kstate_fini(out);

@@ -84,6 +84,7 @@ struct kstate {
 	struct krule *rules; /* sorted by kstate_sort */
 	size_t n_rules;
 	bool no_ipv6; /* the kernel has none, or it is switched off */
+	bool forward4, forward6; /* packets of others are passed on */
 };
 
 /** Room for one more, zeroed; NULL when memory is out. */

@@ -355,6 +355,7 @@ bool plan_make(struct plan *out, const struct conf *c, const struct kstate *k,
 	add_specific(out, k);
 	add_carriers(out, c, names, n_names);
 	add_pins(out);
+	plan_add_deliveries(out, c);
 	add_kill_switch(out);
 	add_rules(out, 4);
 	add_rules(out, 6);
@@ -367,6 +368,7 @@ void plan_fini(struct plan *p)
 {
 	free(p->routes);
 	free(p->carriers);
+	free(p->deliveries);
 	free(p->msgs);
 	memset(p, 0, sizeof(*p));
 }

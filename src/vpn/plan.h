@@ -67,6 +67,15 @@ struct plan_carrier {
 	char dev[KNAME_LEN];	   /* it leaves by this; "" unknown */
 };
 
+/* Where an outbound brings flows to: this machine, or a network behind it. */
+struct plan_delivery {
+	const struct conf_outbound *out;
+	struct prefix to;
+	const char *how;     /* "dial", "proxy", "transparent" */
+	bool here;	     /* an address of the TUN */
+	char dev[KNAME_LEN]; /* the way there; "" unknown */
+};
+
 /* Addresses of a server's name, found by whoever asks for a plan. */
 struct plan_name {
 	const char *name;
@@ -83,6 +92,8 @@ struct plan {
 	size_t n_rules;
 	struct plan_carrier *carriers;
 	size_t n_carriers;
+	struct plan_delivery *deliveries;
+	size_t n_deliveries;
 	struct plan_msg *msgs;
 	size_t n_msgs;
 	size_t warnings, refusals;

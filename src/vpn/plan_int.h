@@ -24,6 +24,10 @@ static inline bool plan_family(const struct plan *p, uint8_t family)
 	return family == 4 ? p->with4 : p->with6;
 }
 
+/** Which outbounds bring flows where. */
+void plan_add_deliveries(struct plan *p, const struct conf *c);
+/** The way there, by the state as it will be, and what is missing for answers to come back. */
+void plan_judge_deliveries(struct plan *p, const struct kstate *k);
 /** Adds what is wrong with the finished lists: loops first. */
 void plan_judge(struct plan *p, const struct conf *c, const struct kstate *k);
 

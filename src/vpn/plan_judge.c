@@ -419,6 +419,7 @@ void plan_judge(struct plan *p, const struct conf *c, const struct kstate *k)
 	if (future(p, k, &then)) {
 		for (size_t i = 0; i < p->n_carriers; i++)
 			judge_carrier(p, &p->carriers[i], &then);
+		plan_judge_deliveries(p, &then);
 		judge_local(p, k, &then);
 		judge_effect(p, &then);
 	} else {

@@ -57,6 +57,19 @@ static void print_carriers(const struct plan *p, FILE *to)
 	}
 }
 
+static void print_deliveries(const struct plan *p, FILE *to)
+{
+	char text[PREFIX_TEXT];
+
+	for (size_t i = 0; i < p->n_deliveries; i++) {
+		const struct plan_delivery *d = &p->deliveries[i];
+
+		fprintf(to, "deliver %s %s%s %s [%s]\n", plan_prefix_text(&d->to, text),
+			d->here ? "here" : "by ", d->here ? "" : *d->dev ? d->dev : "?", d->how,
+			d->out->tag);
+	}
+}
+
 void plan_print(const struct plan *p, FILE *to)
 {
 	static const char *const levels[] = {"note", "warning", "refused"};
@@ -65,6 +78,7 @@ void plan_print(const struct plan *p, FILE *to)
 	print_routes(p, to);
 	print_rules(p, to);
 	print_carriers(p, to);
+	print_deliveries(p, to);
 	for (size_t i = 0; i < p->n_msgs; i++)
 		fprintf(to, "%s: %s\n", levels[p->msgs[i].level], p->msgs[i].text);
 }

@@ -107,6 +107,7 @@ int rtnl_read(struct rtnl *n, struct kstate *out)
 		err = dump(n, RTM_GETRULE, AF_INET6, out, rtnl_take_rule);
 	out->no_ipv6 = rtnl_no_ipv6();
 	rtnl_note_filters(out);
+	rtnl_note_forwarding(out);
 	if (err)
 		kstate_fini(out);
 	else

@@ -220,6 +220,12 @@ bool rtnl_no_ipv6(void)
 	return sysctl_int("/proc/sys/net/ipv6/conf/default/disable_ipv6", 1) != 0;
 }
 
+void rtnl_note_forwarding(struct kstate *k)
+{
+	k->forward4 = sysctl_int("/proc/sys/net/ipv4/ip_forward", 0) != 0;
+	k->forward6 = sysctl_int("/proc/sys/net/ipv6/conf/all/forwarding", 0) != 0;
+}
+
 /* The stricter of "all" and the device's own counts: 1 is strict, 2 is loose and beats it. */
 void rtnl_note_filters(struct kstate *k)
 {

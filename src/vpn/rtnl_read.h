@@ -14,6 +14,8 @@ bool rtnl_take_rule(struct kstate *k, struct nlmsghdr *h);
 
 /** No IPv6 in this kernel or namespace, or switched off for new devices. */
 bool rtnl_no_ipv6(void);
+/** Whether packets of others are passed on. */
+void rtnl_note_forwarding(struct kstate *k);
 /** Which links check where packets come from, strictly. */
 void rtnl_note_filters(struct kstate *k);
 

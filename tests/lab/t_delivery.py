@@ -1,18 +1,24 @@
 """Whom the far service sees: its site, by `dial`; the originator, told by a PROXY header or as
 the peer's own address. Hosts of two LANs with the same prefixes, their sites and the hub.
 """
+import contextlib
+import json
 import os
 import re
+import shutil
 import socket
 import struct
+import subprocess
+import tempfile
 
-from . import traffic
+from . import LabError, Skip, configs, netns, traffic
 from .harness import test
 from .meshlab import GATE, Mesh
-from .peers import GARENNE
+from .peers import GARENNE, tool
+from .proc import until
 from .scene import expect
 from .t_ping import Ping
-from .t_tun import connect_error
+from .t_tun import DEV, Stage, connect_error
 
 MIB = 1 << 20
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -116,3 +122,135 @@ def proxy(t):
         expect(got == [site, want, str(own)], f"it saw {got}, not {site} for {want} {own}")
         data, _ = traffic.udp_ask(via, host, udp[b].port)
         expect(data.decode().split()[1] == want, f"by UDP it saw {data!r}, not {want}")
+
+
+@test("delivery/policy", limit=150, needs=(GARENNE,))
+def policy(t):
+    """The destination refuses by itself, and knows a machine in a LAN as its site's; nginx there
+    logs who asked, by both ways of telling it."""
+    m = Mesh(t, hubs=1, sites=2, start=False, edit=lambda text: delivering("transparent")(
+        text.replace('{ "name": "everybody", "from": "any", "to": "any" }', """
+    { "name": "not-you", "from": "berlin", "to": "nas.paris", "ports": 8082, "action": "deny" },
+    { "name": "told", "from": "sites", "to": "nas.paris", "ports": 8081, "delivery": "proxy" },
+    { "name": "sites", "from": "sites", "to": "sites", "ports": "8080-8090" }""")))
+    hub = m.files["hub"]["routing"]["rules"]
+    hub[:] = [{"type": "field", "inboundTag": ["mesh"], "ip": ["198.18.1.0/24"],
+               "outboundTag": "to.paris"}] + hub
+    m.start()
+    log = nginx(t, m.ns("pnas"))
+    via, host = traffic.Direct(m.ns("bpc")), m.at["pnas"][4]
+    until(lambda: page(via, host, 8080), 30, "a page by the mesh", 0.2)
+    expect(page(via, host, 8081), "no page by PROXY header")
+    for port, why in ((8082, "not-you"), (8091, "default deny")):
+        got = connect_error(via.ns, host, port, 5)
+        expect(got is not None, f"port {port} was reached")
+        until(lambda w=why: any(w in line and "block" in line
+                                for line in m.procs["paris"].log().split("\n")), 8,
+              f"paris names the rule {why}")
+    want = {"8080 peer 198.18.2.20 told -", f"8081 peer {GATE[0]} told 198.18.2.20"}
+    until(lambda: want <= set(lines(log)), 8, f"nginx logs {want}, not {lines(log)}")
+
+
+def page(via, host, port):
+    try:
+        return "lab page" in traffic.http_get(via, host, port, timeout=3)[1]
+    except (OSError, LabError):
+        return False
+
+
+def lines(path):
+    with contextlib.suppress(FileNotFoundError):
+        with open(path) as f:
+            return f.read().split("\n")
+    return []
+
+
+def nginx(t, ns):
+    """Logs "PORT peer ADDRESS told ADDRESS"; the latter is what a PROXY header says."""
+    path = tool("nginx")
+    if not path:
+        raise Skip("there is no nginx")
+    own = tempfile.mkdtemp()
+    t.defer(shutil.rmtree, own, True)
+    servers = "".join(f"""
+    server {{ listen 8080; listen 8082; listen 8091; {common} }}
+    server {{ listen 8081 proxy_protocol; {common} }}""" for common in (
+        'location / { default_type text/plain; return 200 "lab page"; }',))
+    conf = t.write("nginx-delivery.conf", f"""
+daemon off; pid {own}/pid; error_log stderr; events {{ }}
+http {{
+    client_body_temp_path {own}/b; proxy_temp_path {own}/p; fastcgi_temp_path {own}/f;
+    uwsgi_temp_path {own}/u; scgi_temp_path {own}/s;
+    log_format who "$server_port peer $remote_addr told $proxy_protocol_addr";
+    access_log {own}/access.log who; {servers}
+}}""")
+    t.spawn(ns, [path, "-c", conf, "-p", own], "nginx").wait_listening([("tcp", 8080)])
+    return os.path.join(own, "access.log")
+
+
+@test("delivery/plan", needs=(GARENNE,))
+def plan(t):
+    """What a site lacks for its LAN's answers to come back is said before it starts."""
+    m = Mesh(t, hubs=1, sites=2, edit=delivering("transparent"), start=False)
+    path = t.write("paris.json", m.files["paris"])
+    ns = m.ns("paris")
+
+    def routes():
+        with ns.inside():
+            return subprocess.run([GARENNE.path, "check", "--routes", path], capture_output=True,
+                                  text=True, timeout=20).stdout.split("\n")
+    said = routes()
+    six = [p for p in m.prefixes if ":" in p][0]
+    for line in ("deliver 192.168.1.0/24 by eth0 transparent [lan.transparent]",
+                 "deliver 192.168.1.0/24 by eth0 dial [lan]",
+                 f"deliver {m.at['paris'][4]}/32 here transparent [lan.transparent]",
+                 "note: delivery into 192.168.1.0/24: its router 192.168.1.1 must send "
+                 "100.64.0.0/10, 198.18.0.0/15 to 192.168.1.2",
+                 f"note: delivery into fd77::/64: its router fd77::1 must send {six} to fd77::2"):
+        expect(line in said, f"no {line!r} in {said}")
+    expect(not any("passes no packets" in line for line in said), f"forwarding is on: {said}")
+    ns.sysctl("net.ipv4.ip_forward", 0)
+    ns.sysctl("net.ipv6.conf.all.forwarding", 0)
+    said = routes()
+    for line in ("warning: delivery of IPv4: this machine passes no packets on; set "
+                 "net.ipv4.ip_forward to 1", "warning: delivery of IPv6: this machine passes no "
+                 "packets on; set net.ipv6.conf.all.forwarding to 1"):
+        expect(line in said, f"no {line!r} in {said}")
+
+
+def ended(c):
+    try:
+        return c.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+@test("delivery/loop", needs=(GARENNE,))
+def loop(t):
+    """A target that this machine knows in its own device only: nothing goes round."""
+    into = "198.18.0.2"
+    s = Stage(t, inbounds=[configs.doko_in("pub", "203.0.113.1", 8000, into, 9000),
+                           configs.doko_in("pubu", "203.0.113.1", 8002, into, 9001, "udp")],
+              outbounds=[configs.outbound("lan", "tun")],
+              rules=[configs.rule("lan", inboundTag=["pub", "pubu"])])
+    gw = s.net.gateway
+    via = traffic.Direct(s.net.server)
+
+    def packets():
+        out = netns.run(["ip", "-n", gw.name, "-s", "-j", "link", "show", "dev", DEV])
+        return sum(json.loads(out)[0]["stats64"][way]["packets"] for way in ("rx", "tx"))
+    def refused():
+        with via.tcp("203.0.113.1", 8000) as c:
+            c.settimeout(10)
+            expect(ended(c), "the connection lives, to nowhere")
+    before = packets()
+    refused()
+    expect(packets() > before, "no packet came to the device")
+    with via.udp("203.0.113.1") as u:
+        for _ in range(20):
+            u.send(b"round and round", "203.0.113.1", 8002)
+        until(lambda: packets() > before + 4, 8, "a datagram in the device")
+        for _ in range(20):
+            refused()  # time for whatever goes round
+    t.note(f"{packets() - before} packets")
+    expect(packets() - before < 300, f"{packets() - before} packets went by the device")

@@ -8,6 +8,7 @@
  *          [refuse] [suppress N] [proto N] [picky] [ipv6]
  *     norules                             without the three that every system has
  *     noipv6
+ *     forward4, forward6
  */
 #ifndef GARENNE_TESTS_KSTATE_KIT_H
 #define GARENNE_TESTS_KSTATE_KIT_H
@@ -214,6 +215,10 @@ static inline struct kstate kit_state(const char *text)
 			kit_route(&k, &w);
 		else if (strcmp(t, "rule") == 0)
 			kit_rule(&k, &w);
+		else if (strcmp(t, "forward4") == 0)
+			k.forward4 = true;
+		else if (strcmp(t, "forward6") == 0)
+			k.forward6 = true;
 		else if (strcmp(t, "noipv6") == 0)
 			k.no_ipv6 = true;
 		else if (*t && strcmp(t, "norules") != 0)

@@ -331,6 +331,76 @@ static void a_name_is_pinned_once_it_is_known(void **state)
 	kstate_fini(&k);
 }
 
+#define LAN "{\"settings\":{\"finalRules\":[{\"action\":\"allow\",\"ip\":["
+#define SITE                                                                                       \
+	"{\"inbounds\":[{\"protocol\":\"tun\",\"settings\":{\"name\":\"vpn0\","                             \
+	"\"addresses\":[\"100.65.0.1/32\",\"fd18::1/128\"],"                                           \
+	"\"routes\":[\"100.64.0.0/10\",\"198.18.0.0/15\",\"fd18::/48\"]}}],\"outbounds\":["              \
+	LAN "\"100.65.0.1/32\",\"192.168.1.0/24\",\"10.9.0.0/16\",\"198.18.7.0/24\","                    \
+	    "\"fd77::/64\"]}]},\"protocol\":\"tun\",\"tag\":\"lan.transparent\"},"                     \
+	LAN "\"192.168.1.0/24\",\"geoip:private\"]}]},\"protocol\":\"freedom\",\"tag\":\"lan\"}]}"
+
+static const struct {
+	const char *state, *has[7], *hasnt[2];
+} deliveries[] = {
+	{HOME "addr fd77::10/64 dev 2\nroute ::/0 via fe80::1 dev 2\n",
+	 {"deliver 100.65.0.1/32 here transparent [lan.transparent]\n"
+	  "deliver 192.168.1.0/24 by eth0 transparent [lan.transparent]\n"
+	  "deliver 10.9.0.0/16 by eth0 transparent [lan.transparent]\n"
+	  "deliver 198.18.7.0/24 by vpn0 transparent [lan.transparent]\n"
+	  "deliver fd77::/64 by eth0 transparent [lan.transparent]\n"
+	  "deliver 192.168.1.0/24 by eth0 dial [lan]\n",
+	  "note: delivery into 192.168.1.0/24: its router 192.168.1.1 must send 100.64.0.0/10, "
+	  "198.18.0.0/15 to 192.168.1.10\n",
+	  "note: delivery into fd77::/64: its router fe80::1 must send fd18::/48 to fd77::10\n",
+	  "warning: delivery into 10.9.0.0/16: there is no route to it but the default route by "
+	  "eth0\n",
+	  "warning: delivery into 198.18.7.0/24: the way to it leads into vpn0 itself\n",
+	  "warning: delivery of IPv4: this machine passes no packets on; set net.ipv4.ip_forward "
+	  "to 1\n",
+	  "warning: delivery of IPv6: this machine passes no packets on; set "
+	  "net.ipv6.conf.all.forwarding to 1\n"}, {NULL}},
+	{"link 1 lo\nlink 2 lan0\nlink 3 ppp0\naddr 127.0.0.1/8 dev 1\naddr 192.168.1.1/24 dev 2\n"
+	 "addr 192.0.2.9/32 dev 3\nroute 0.0.0.0/0 dev 3\nroute 10.9.0.0/16 via 192.168.1.7 dev 2\n"
+	 "forward4\nforward6\n",
+	 {"deliver 192.168.1.0/24 by lan0 transparent",
+	  "note: delivery into 192.168.1.0/24: 100.64.0.0/10, 198.18.0.0/15 must come to "
+	  "192.168.1.1, which they do if this machine is the LAN's router\n",
+	  "deliver 10.9.0.0/16 by lan0", "delivery into fd77::/64: there is no route to it now\n"},
+	 {"passes no packets on", "delivery into 10.9.0.0/16: there"}},
+};
+
+static void deliveries_say_what_is_missing(void **state)
+{
+	struct conf_msgs msgs = {0};
+	struct conf *c = conf_load_text("site.json", span_str(SITE), &msgs);
+
+	(void)state;
+	assert_non_null(c);
+	for (size_t i = 0; i < sizeof(deliveries) / sizeof(deliveries[0]); i++) {
+		struct kstate k = kit_state(deliveries[i].state);
+		char *text = NULL;
+		size_t n = 0;
+		FILE *f = open_memstream(&text, &n);
+		struct plan p;
+
+		assert_true(plan_make(&p, c, &k, NULL, 0));
+		plan_print(&p, f);
+		fclose(f);
+		for (size_t h = 0; h < 7 && deliveries[i].has[h]; h++)
+			if (!strstr(text, deliveries[i].has[h]))
+				fail_msg("no %sin:\n%s", deliveries[i].has[h], text);
+		for (size_t h = 0; h < 2 && deliveries[i].hasnt[h]; h++)
+			if (strstr(text, deliveries[i].hasnt[h]))
+				fail_msg("%s in:\n%s", deliveries[i].hasnt[h], text);
+		free(text);
+		plan_fini(&p);
+		kstate_fini(&k);
+	}
+	conf_msgs_free(&msgs);
+	conf_free(c);
+}
+
 static void lookups_are_the_kernels(void **state)
 {
 	struct kstate k = kit_state(
@@ -367,6 +437,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_setup),
 		cmocka_unit_test(a_name_is_pinned_once_it_is_known),
+		cmocka_unit_test(deliveries_say_what_is_missing),
 		cmocka_unit_test(lookups_are_the_kernels),
 	};
 
