@@ -131,27 +131,51 @@ static void v2rayng(struct emit *e)
 
 /* ---- apps with sing-box inside ---- */
 
+/*
+ * The TUN's own addresses are nobody's, and its prefix has room for the name server that
+ * the app puts beside itself: without it sing-box 1.14 does not start. What the app tells
+ * its programs about the mesh's names are addresses out of NAMES, which it takes back for
+ * the names before a connection leaves: only the hub knows what they mean.
+ */
+#define TUN4 "172.19.0.1/30"
+#define TUN6 "fdfe:dcba:9876::1/126"
+#define NAMES "172.19.64.0/18"
+
 static void sing_box_tun(struct emit *e, cJSON *root)
 {
-	const struct mesh_node *v = &e->m->nodes[e->node];
 	cJSON *in = emit_item(e, emit_list(e, root, "inbounds")), *list;
 	struct prefix routes[EMIT_PREFIXES];
 	size_t n = mesh_routes(e->m, routes, EMIT_PREFIXES);
-	char text[64], with[72];
 
 	emit_str(e, in, "type", "tun");
 	emit_str(e, in, "tag", "tun");
 	list = emit_list(e, in, "address");
-	snprintf(with, sizeof(with), "%s/32", ip_text(&v->ip4, text, sizeof(text)));
-	emit_text(e, list, with);
-	if (v->ip6.family) {
-		snprintf(with, sizeof(with), "%s/128", ip_text(&v->ip6, text, sizeof(text)));
-		emit_text(e, list, with);
-	}
+	emit_text(e, list, TUN4);
+	if (e->m->nodes[e->node].ip6.family)
+		emit_text(e, list, TUN6);
 	emit_bool(e, in, "auto_route", true);
 	emit_bool(e, in, "strict_route", true);
-	if (!mesh_exit_of(e->m, e->node))
-		emit_prefixes(e, in, "route_address", routes, n);
+	if (mesh_exit_of(e->m, e->node))
+		return;
+	emit_prefixes(e, in, "route_address", routes, n);
+	emit_text(e, cJSON_GetObjectItem(in, "route_address"), NAMES);
+}
+
+static void sing_box_dns(struct emit *e, cJSON *root)
+{
+	cJSON *dns = emit_obj(e, root, "dns"), *servers = emit_list(e, dns, "servers"), *s;
+
+	s = emit_item(e, servers);
+	emit_str(e, s, "type", "local");
+	emit_str(e, s, "tag", "local");
+	s = emit_item(e, servers);
+	emit_str(e, s, "type", "fakeip");
+	emit_str(e, s, "tag", "mesh");
+	emit_str(e, s, "inet4_range", NAMES);
+	s = emit_item(e, emit_list(e, dns, "rules"));
+	emit_one(e, s, "domain_suffix", e->m->domain);
+	emit_str(e, s, "server", "mesh");
+	emit_str(e, dns, "final", "local");
 }
 
 static void sing_box_tls(struct emit *e, cJSON *o, const struct mesh_hub *h)
@@ -204,6 +228,7 @@ static void sing_box(struct emit *e)
 	cJSON *root = cJSON_CreateObject(), *route, *rules, *r;
 
 	emit_str(e, emit_obj(e, root, "log"), "level", "warn");
+	sing_box_dns(e, root);
 	sing_box_tun(e, root);
 	sing_box_proxy(e, root);
 	route = emit_obj(e, root, "route");
@@ -215,9 +240,13 @@ static void sing_box(struct emit *e)
 	emit_one(e, r, "domain_suffix", e->m->domain);
 	emit_str(e, r, "outbound", "proxy");
 	r = emit_item(e, rules);
+	emit_num(e, r, "port", 53);
+	emit_str(e, r, "action", "hijack-dns");
+	r = emit_item(e, rules);
 	emit_bool(e, r, "ip_is_private", true);
 	emit_str(e, r, "outbound", "direct");
 	emit_str(e, route, "final", mesh_exit_of(e->m, e->node) ? "proxy" : "direct");
+	emit_str(e, route, "default_domain_resolver", "local");
 	emit_bool(e, route, "auto_detect_interface", true);
 	emit_file(e, root, MESH_FILE_SING_BOX, ".sing-box.json");
 }

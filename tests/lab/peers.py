@@ -31,6 +31,8 @@ class Peer:
         return [self.path, "run", "-c", conf]
 
     def test_argv(self, *confs):
+        if self.name == "sing-box":
+            return [self.path, "check"] + [a for c in confs for a in ("-c", c)]
         if self.name == "v2ray":
             return [self.path, "-test"] + [a for c in confs for a in ("-config", c)]
         return [self.path, "run", "-test"] + [a for c in confs for a in ("-c", c)]

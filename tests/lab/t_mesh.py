@@ -87,7 +87,8 @@ class Mesh:
     """A mesh made by our own commands, and the programs that run its files."""
 
     def __init__(self, t, hub=GARENNE, paris=GARENNE, berlin=GARENNE, tun=False, hubs=1,
-                 security=("tls",), phone=False, leaves="phones"):
+                 security=("tls",), phone=None, leaves="phones"):
+        """@phone: the app of a phone that there is, too."""
         t.need(GARENNE, hub, paris, berlin)
         self.t, self.net = t, t.net(Office)
         self.peer = {"hub": hub, "paris": paris, "berlin": berlin, "hub2": hub}
@@ -103,7 +104,7 @@ class Mesh:
             garenne(self.dir, "mesh", "add", "site", site, "-lan", "192.168.1.0/24", "-software",
                     peer.name, *more)
         if phone:
-            garenne(self.dir, "mesh", "add", "phone", "alice")
+            garenne(self.dir, "mesh", "add", "phone", "alice", "-app", phone)
         self.edit(leaves if phone or leaves != "phones" else None)
         garenne(self.dir, "mesh", "compile")
         self.files = {}
@@ -307,7 +308,7 @@ def tun_exit(t):
 def phone(t, hub, paris, app):
     """What a phone's profile leads where: the mesh by address and by name, everything else
     out of the house in Paris, the Wi-Fi that it is in past all of it."""
-    m = Mesh(t, hub, paris, phone=True)
+    m = Mesh(t, hub, paris, phone="v2rayng")
     m.net.hub2.ip(f"address add {INTERNET}/32 dev lo")
     m.net["np"].ip(f"route add {INTERNET} via {HUB2}")
     t.server(traffic.Server, m.net.hub2, traffic.serve_whoami, 7, INTERNET)
@@ -528,7 +529,7 @@ def accepted(t):
             garenne(folder, "mesh", "compile", "-out", "out")
         folder = os.path.join(good, mesh, "expected")
         for name in sorted(os.listdir(folder)):
-            if not name.endswith(".json") or name.endswith("sing-box.json"):
+            if not name.endswith(".json"):
                 continue
             path = os.path.join(folder, name)
             with open(path) as f:
@@ -542,6 +543,8 @@ def accepted(t):
 
 
 def _made_for(mesh, name, conf):
+    if name.endswith(".sing-box.json"):
+        return peers.SING_BOX
     if "version" in conf or name.endswith(".v2rayng.json"):
         return XRAY
     classic = (("classic", "paris.json"), ("debian", "hub.json"), ("debian", "berlin.json"))
