@@ -10,6 +10,7 @@
 #include "proxy/out_dns.h"
 #include "proxy/out_freedom.h"
 #include "proxy/out_http.h"
+#include "proxy/out_join.h"
 #include "proxy/out_loopback.h"
 #include "proxy/out_mux.h"
 #include "proxy/out_socks.h"
@@ -28,7 +29,7 @@ static struct inbound *(*const inbounds[CONF_IN_TUN + 1])(struct core *c,
 	[CONF_IN_TUN] = in_tun_new,
 };
 
-static struct outbound *(*const outbounds[CONF_OUT_TUN + 1])(struct core *c,
+static struct outbound *(*const outbounds[CONF_OUT_JOIN + 1])(struct core *c,
 							      const struct conf_outbound *conf) = {
 	[CONF_OUT_LOOPBACK] = out_loopback_new,
 	[CONF_OUT_DNS] = out_dns_new,
@@ -39,6 +40,7 @@ static struct outbound *(*const outbounds[CONF_OUT_TUN + 1])(struct core *c,
 	[CONF_OUT_VLESS] = out_vless_new,
 	[CONF_OUT_SHADOWSOCKS] = out_ss_new,
 	[CONF_OUT_TUN] = out_tun_new,
+	[CONF_OUT_JOIN] = out_join_new,
 };
 
 struct inbound *kinds_inbound(struct core *c, const struct conf_inbound *conf)

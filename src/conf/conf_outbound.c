@@ -155,7 +155,7 @@ static void proxy_parse(const struct jnode *settings, const char *name, bool htt
 		proxy_server(&server, name, server.v == settings->v, out);
 }
 
-/* ---- blackhole and loopback ---- */
+/* ---- blackhole, loopback and join ---- */
 
 static void blackhole_parse(const struct jnode *settings, struct conf_out_blackhole *out)
 {
@@ -197,6 +197,18 @@ static void loopback_parse(const struct jnode *settings, struct conf_out_loopbac
 		jnode_error(&tag, "found nothing, expected the inbound tag that rules shall see");
 	}
 	jnode_sniff(settings, "sniffing", &out->sniff);
+}
+
+static void join_parse(const struct jnode *settings, struct conf_out_join *out)
+{
+	static const struct key keys[] = {KNOWN("tickets"), KEYS_END};
+	struct jnode folder;
+
+	jnode_object(settings, keys);
+	out->tickets = jnode_str(settings, "tickets", "");
+	jnode_get(settings, "tickets", &folder);
+	if (*out->tickets == 0)
+		jnode_error(&folder, "found nothing, expected the folder where tickets are kept");
 }
 
 /* ---- common ---- */
@@ -292,6 +304,7 @@ static const struct word protocols[] = {
 	{"dns", CONF_OUT_DNS},
 	{"loopback", CONF_OUT_LOOPBACK},
 	{"tun", CONF_OUT_TUN},
+	{"join", CONF_OUT_JOIN},
 	{NULL, 0},
 };
 
@@ -337,6 +350,9 @@ static void settings_parse(const struct jnode *outbound, struct conf_outbound *o
 		break;
 	case CONF_OUT_TUN:
 		conf_parse_tun_out(&n, &out->tun);
+		break;
+	case CONF_OUT_JOIN:
+		join_parse(&n, &out->join);
 		break;
 	}
 }

@@ -21,6 +21,7 @@ enum conf_out_proto {
 	CONF_OUT_DNS,
 	CONF_OUT_LOOPBACK,
 	CONF_OUT_TUN,
+	CONF_OUT_JOIN, /* ours */
 };
 
 enum conf_via {
@@ -180,6 +181,11 @@ struct conf_out_loopback {
 	struct conf_sniff sniff;
 };
 
+/* Where new nodes of a mesh fetch their files. */
+struct conf_out_join {
+	const char *tickets; /* a folder */
+};
+
 struct conf_outbound {
 	struct conf_at at;
 	const char *tag;
@@ -198,6 +204,7 @@ struct conf_outbound {
 		struct conf_out_dns dns;
 		struct conf_out_loopback loopback;
 		struct conf_out_tun tun;
+		struct conf_out_join join;
 	};
 };
 
