@@ -58,6 +58,43 @@ static void flow_account(struct emit *e, cJSON *users, size_t node)
 		emit_text(e, list, prefix_text(&v->lans[i].seen, text, sizeof(text)));
 }
 
+/* ---- nodes that are to join ---- */
+
+#define JOIN "join"
+#define JOIN_USER "join.hub" /* no node's name has a dot */
+
+static void join_account(struct emit *e, cJSON *users)
+{
+	uint8_t short_id[MESH_SHORT_ID];
+	struct uuid id;
+
+	if (mesh_keys_join(&e->keys[e->node], &id, short_id) != 0)
+		e->failed = true;
+	account(e, users, &id, JOIN_USER, "");
+}
+
+/* The first rule of all, without a condition but the account: there is nothing else that it could
+ * reach. */
+static void join_rule(struct emit *e, cJSON *rules)
+{
+	if (mesh_serves_tickets(&e->m->nodes[e->node]))
+		emit_one(e, emit_rule(e, rules, "join", JOIN), "user", JOIN_USER);
+}
+
+static void join_outbound(struct emit *e, cJSON *outbounds)
+{
+	cJSON *o;
+
+	if (!mesh_serves_tickets(&e->m->nodes[e->node]))
+		return;
+	o = emit_item(e, outbounds);
+	emit_str(e, o, "tag", JOIN);
+	emit_str(e, o, "protocol", "join");
+	emit_str(e, emit_obj(e, o, "settings"), "tickets", e->m->nodes[e->node].hub.tickets);
+}
+
+/* ---- the inbounds ---- */
+
 static void mesh_inbound(struct emit *e, cJSON *inbounds)
 {
 	const struct mesh *m = e->m;
@@ -84,6 +121,8 @@ static void mesh_inbound(struct emit *e, cJSON *inbounds)
 		if (!mesh_classic(m, i, (size_t)e->node))
 			emit_str(e, emit_obj(e, last(users), "reverse"), "tag", tag);
 	}
+	if (mesh_serves_tickets(&m->nodes[e->node]))
+		join_account(e, users);
 	emit_server_stream(e, in, e->node);
 }
 
@@ -343,9 +382,11 @@ void emit_hub(struct emit *e)
 	hub_outbounds(e, list);
 	probe_outbound(e, list);
 	emit_dns_outbound(e, list);
+	join_outbound(e, list);
 	if (has_classic(e))
 		portals(e, root);
 	list = emit_list(e, emit_obj(e, root, "routing"), "rules");
+	join_rule(e, list);
 	if (has_classic(e))
 		portal_rules(e, list);
 	probe_rule(e, list);

@@ -23,7 +23,7 @@ static char *link_text(struct emit *e, int hub)
 	struct sharelink l = {.server = h->address, .security = SHARELINK_NONE};
 	char *text = calloc(1, SHARELINK_MAX);
 	struct wr w = wr_of(text, text ? SHARELINK_MAX - 1 : 0);
-	char id[UUID_TEXT], sid[2 * MESH_SHORT_ID + 1];
+	char id[UUID_TEXT], sid[MESH_SHORT_ID_TEXT];
 
 	copy(l.id, sizeof(l.id), uuid_text(&e->keys[e->node].id, id));
 	copy(l.flow, sizeof(l.flow), mesh_flow(e->m, (size_t)hub));
@@ -41,7 +41,7 @@ static char *link_text(struct emit *e, int hub)
 			addr_host_text(&h->address, l.sni, sizeof(l.sni));
 	} else if (h->security == MESH_REALITY) {
 		copy(l.pbk, sizeof(l.pbk), h->public_key);
-		copy(l.sid, sizeof(l.sid), mesh_short_id_text(&e->keys[e->node], sid));
+		copy(l.sid, sizeof(l.sid), mesh_short_id_text(e->keys[e->node].short_id, sid));
 		copy(l.spx, sizeof(l.spx), "/");
 	}
 	if (!text || sharelink_encode(&w, &l) != 0)
@@ -195,7 +195,7 @@ static void sing_box_tls(struct emit *e, cJSON *o, const struct mesh_hub *h)
 	r = emit_obj(e, t, "reality");
 	emit_bool(e, r, "enabled", true);
 	emit_str(e, r, "public_key", h->public_key);
-	emit_str(e, r, "short_id", mesh_short_id_text(&e->keys[e->node], text));
+	emit_str(e, r, "short_id", mesh_short_id_text(e->keys[e->node].short_id, text));
 }
 
 static void sing_box_proxy(struct emit *e, cJSON *root)

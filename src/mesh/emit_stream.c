@@ -32,6 +32,8 @@ static void server_reality(struct emit *e, cJSON *stream, int hub)
 	const struct mesh_node *v = &e->m->nodes[hub];
 	cJSON *r = emit_obj(e, stream, "realitySettings"), *list;
 	char text[MESH_KEY_TEXT];
+	uint8_t short_id[MESH_SHORT_ID];
+	struct uuid account;
 
 	emit_str(e, r, "target", v->hub.target);
 	emit_one(e, r, "serverNames", v->hub.server_name);
@@ -45,7 +47,12 @@ static void server_reality(struct emit *e, cJSON *stream, int hub)
 	list = emit_list(e, r, "shortIds");
 	for (size_t i = 0; i < e->m->n_nodes; i++)
 		if (emit_has_account(e, i, hub))
-			emit_text(e, list, mesh_short_id_text(&e->keys[i], text));
+			emit_text(e, list, mesh_short_id_text(e->keys[i].short_id, text));
+	if (!mesh_serves_tickets(v))
+		return;
+	if (mesh_keys_join(&e->keys[hub], &account, short_id) != 0)
+		e->failed = true;
+	emit_text(e, list, mesh_short_id_text(short_id, text));
 }
 
 void emit_server_stream(struct emit *e, cJSON *inbound, int hub)
@@ -97,7 +104,7 @@ static void client_stream(struct emit *e, cJSON *out, int hub)
 {
 	const struct mesh_hub *h = &e->m->nodes[hub].hub;
 	cJSON *s = emit_obj(e, out, "streamSettings"), *r;
-	char text[2 * MESH_SHORT_ID + 1];
+	char text[MESH_SHORT_ID_TEXT];
 
 	emit_str(e, s, "network", "tcp");
 	emit_str(e, s, "security", mesh_security_name(h->security));
@@ -109,7 +116,7 @@ static void client_stream(struct emit *e, cJSON *out, int hub)
 	emit_str(e, r, "serverName", h->server_name);
 	emit_str(e, r, "fingerprint", "chrome");
 	emit_str(e, r, "publicKey", h->public_key);
-	emit_str(e, r, "shortId", mesh_short_id_text(&e->keys[e->node], text));
+	emit_str(e, r, "shortId", mesh_short_id_text(e->keys[e->node].short_id, text));
 	emit_str(e, r, "spiderX", "/");
 }
 

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "conf/jnode.h"
 #include "crypto/base64.h"
+#include "crypto/kdf.h"
 #include "crypto/rand.h"
 #include "crypto/secret.h"
 #include "crypto/uuid4.h"
@@ -55,10 +56,25 @@ int mesh_keys_public(const struct mesh_keys *k, char out[MESH_KEY_TEXT])
 	return 0;
 }
 
-char *mesh_short_id_text(const struct mesh_keys *k, char out[2 * MESH_SHORT_ID + 1])
+int mesh_keys_join(const struct mesh_keys *hub, struct uuid *account, uint8_t short_id[MESH_SHORT_ID])
+{
+	static const char info[] = "garenne mesh join account";
+	uint8_t out[UUID_LEN + MESH_SHORT_ID];
+	int err = kdf_hkdf(SHA_ALG_256, out, sizeof(out), span_of(hub->id.b, UUID_LEN),
+			   span_of(NULL, 0), span_str(info));
+
+	memcpy(account->b, out, UUID_LEN);
+	account->b[6] = (uint8_t)((account->b[6] & 0x0f) | 0x40); /* looks like any other */
+	account->b[8] = (uint8_t)((account->b[8] & 0x3f) | 0x80);
+	memcpy(short_id, out + UUID_LEN, MESH_SHORT_ID);
+	secret_wipe(out, sizeof(out));
+	return err ? -ERR_NOMEM : 0;
+}
+
+char *mesh_short_id_text(const uint8_t id[MESH_SHORT_ID], char out[MESH_SHORT_ID_TEXT])
 {
 	for (size_t i = 0; i < MESH_SHORT_ID; i++)
-		snprintf(out + 2 * i, 3, "%02x", k->short_id[i]);
+		snprintf(out + 2 * i, 3, "%02x", id[i]);
 	return out;
 }
 
@@ -169,7 +185,7 @@ char *mesh_keys_text(const struct mesh_keys *k, enum mesh_kind kind)
 	cJSON_AddStringToObject(root, "id", uuid_text(&k->id, text));
 	if (kind == MESH_SITE)
 		cJSON_AddStringToObject(root, "portalId", uuid_text(&k->portal, text));
-	cJSON_AddStringToObject(root, "shortId", mesh_short_id_text(k, text));
+	cJSON_AddStringToObject(root, "shortId", mesh_short_id_text(k->short_id, text));
 	if (k->has_reality) {
 		base64_encode(text, sizeof(text), span_of(k->reality, X25519_LEN),
 			      BASE64_URL | BASE64_RAW);

@@ -27,6 +27,9 @@ enum { MESH_KEY_TEXT = 48 };
 /** Fresh ones. 0 or -ERR_SYS. */
 int mesh_keys_make(struct mesh_keys *out, enum mesh_kind kind);
 void mesh_keys_wipe(struct mesh_keys *k);
+/** Of a hub's keys: the account by which a node that has a token asks this hub for its file, and its
+ * short id. Both follow from the hub's own id: no key file has them. 0 or -ERR_NOMEM. */
+int mesh_keys_join(const struct mesh_keys *hub, struct uuid *account, uint8_t short_id[MESH_SHORT_ID]);
 /** Reads the JSON form; @out must be empty. 0, or -ERR_MALFORMED with errors added that never quote a secret. */
 int mesh_keys_parse(struct mesh_keys *out, const char *file, struct span text,
 		    struct conf_msgs *msgs);
@@ -34,7 +37,9 @@ int mesh_keys_parse(struct mesh_keys *out, const char *file, struct span text,
 char *mesh_keys_text(const struct mesh_keys *k, enum mesh_kind kind);
 /** The public half of the REALITY key in base64url. 0 or -ERR_SYS. */
 int mesh_keys_public(const struct mesh_keys *k, char out[MESH_KEY_TEXT]);
+enum { MESH_SHORT_ID_TEXT = 2 * MESH_SHORT_ID + 1 };
+
 /** 16 hexadecimal digits and NUL; returns @out. */
-char *mesh_short_id_text(const struct mesh_keys *k, char out[2 * MESH_SHORT_ID + 1]);
+char *mesh_short_id_text(const uint8_t id[MESH_SHORT_ID], char out[MESH_SHORT_ID_TEXT]);
 
 #endif

@@ -384,6 +384,11 @@ const char *mesh_delivery_name(enum mesh_delivery d)
 	return names[d];
 }
 
+bool mesh_serves_tickets(const struct mesh_node *hub)
+{
+	return hub->kind == MESH_HUB && hub->software == MESH_GARENNE && *hub->hub.tickets;
+}
+
 const struct mesh_exit *mesh_exit_of(const struct mesh *m, int node)
 {
 	for (size_t i = 0; i < m->n_exits; i++)

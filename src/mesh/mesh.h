@@ -80,6 +80,7 @@ struct mesh_hub {
 	const char *public_key;	 /* REALITY: base64url */
 	const char *cert, *key;	 /* TLS: files on the hub; "": the texts are in its key file */
 	const char *pin;	 /* TLS: hex SHA-256 of a certificate that nobody has signed; "" */
+	const char *tickets;	 /* the folder on the hub where nodes that join find their files; "" none */
 };
 
 struct mesh_node {
@@ -233,6 +234,8 @@ unsigned mesh_deliveries(const struct mesh *m, int node, const struct prefix *pl
 bool mesh_delivers(const struct mesh *m, int node, enum mesh_delivery d);
 /** "dial", "proxy", "transparent". */
 const char *mesh_delivery_name(enum mesh_delivery d);
+/** True for a hub through which nodes can join. */
+bool mesh_serves_tickets(const struct mesh_node *hub);
 /** The exit that @node uses, or NULL. */
 const struct mesh_exit *mesh_exit_of(const struct mesh *m, int node);
 

@@ -245,6 +245,23 @@ static void tls_parse(const struct jnode *n, struct mesh_hub *out)
 		expected(&member, "64 hexadecimal digits, as \"garenne tls hash\" prints them");
 }
 
+static void tickets_parse(const struct jnode *n, struct mesh_node *out)
+{
+	static const char folder[] = "/var/lib/garenne/tickets";
+	bool ours = out->software == MESH_GARENNE;
+	struct jnode member;
+
+	out->hub.tickets = jnode_str(n, "tickets", ours ? folder : "");
+	if (!jnode_get(n, "tickets", &member))
+		return;
+	if (!ours)
+		jnode_error(&member, "has no meaning with \"software\": \"%s\": nodes join through "
+				     "garenne only", mesh_software_name(out->software));
+	else if (*out->hub.tickets && *out->hub.tickets != '/')
+		expected(&member, "the absolute path of a folder on the hub, or \"\" if nobody shall "
+				  "join through it");
+}
+
 static void hub_parse(struct mesh_parser *p, const struct jnode *n, struct mesh_hub *out)
 {
 	static const char *const only[][3] = {{"target", "publicKey", NULL},
@@ -297,7 +314,7 @@ static const struct key hub_keys[] = {
 	KNOWN("software"),   KNOWN("security"),	 KNOWN("listen"), KNOWN("serverName"),
 	KNOWN("target"),     KNOWN("publicKey"), KNOWN("pin"),	  KNOWN("certificate"),
 	KNOWN("key"),	     KNOWN("tun"),	 KNOWN("socks"),  KNOWN("delivery"),
-	KEYS_END,
+	KNOWN("tickets"),   KEYS_END,
 };
 static const struct key site_keys[] = {KNOWN("ip"),   KNOWN("ip6"), KNOWN("software"),
 				       KNOWN("lans"), KNOWN("hosts"), KNOWN("tun"),
@@ -341,8 +358,10 @@ static void node_parse(struct mesh_parser *p, const struct jnode *n, struct mesh
 		jnode_error(&member, "found true, expected false: only garenne gets a TUN from here; "
 				     "give the node \"socks\"");
 	out->delivery = delivery_parse(n, out, MESH_DIAL);
-	if (out->kind == MESH_HUB)
+	if (out->kind == MESH_HUB) {
 		hub_parse(p, n, &out->hub);
+		tickets_parse(n, out);
+	}
 	lans_parse(p, n, out);
 	hosts_parse(n, out);
 }
@@ -363,7 +382,7 @@ static void kind_parse(struct mesh_parser *p, const struct jnode *map, enum mesh
 		out->name = conf_arena_text(p->ld.arena, span_str(it.key));
 		out->kind = kind;
 		out->hub.listen = out->hub.server_name = out->hub.target = out->hub.public_key =
-			out->hub.cert = out->hub.key = out->hub.pin = "";
+			out->hub.cert = out->hub.key = out->hub.pin = out->hub.tickets = "";
 		if (twin != MESH_NOBODY)
 			jnode_error(&it, "there is a %s of this name already, at line %d",
 				    mesh_kind_name(m->nodes[twin].kind), m->nodes[twin].at.line);

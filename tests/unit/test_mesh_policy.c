@@ -219,6 +219,34 @@ static size_t check_all(const struct judge *j, const struct mesh *m, const char 
 	return forbidden;
 }
 
+/* Whoever has a token reaches tickets and nothing else, whatever he asks for; nobody else does. */
+static void check_join(const struct judge *j)
+{
+	static const char *const names[] = {"nas.paris.home.mesh", "probe.home.mesh", "hub.home.mesh",
+					    "x.bridge.home.mesh", "www.example.com"};
+	struct addr target;
+	struct route_attrs a = {.inbound_tag = "mesh", .target = &target};
+	struct route_pick p;
+
+	a.source.port = a.local.port = 4000;
+	ip_parse(&a.source.ip, span_str("198.51.100.9"));
+	ip_parse(&a.local.ip, span_str("100.64.0.1"));
+	for (size_t i = 0; i < COUNT(targets) + COUNT(names); i++)
+		for (a.network = CONF_TCP; a.network <= CONF_UDP; a.network++) {
+			const char *t = i < COUNT(targets) ? targets[i] : names[i - COUNT(targets)];
+
+			addr_set_host(&target, span_str(t), a.network == CONF_TCP ? 443 : 53);
+			a.user = "join.hub";
+			p = (struct route_pick){0};
+			assert_int_equal(router_pick(j->router[0], &a, &p), ROUTE_RULE);
+			assert_string_equal(p.outbound_tag, "join");
+			a.user = "alice";
+			p = (struct route_pick){0};
+			assert_int_equal(router_pick(j->router[0], &a, &p), ROUTE_RULE);
+			assert_string_not_equal(p.outbound_tag, "join");
+		}
+}
+
 static void test_rules_are_the_policy(void **state)
 {
 	size_t forbidden = 0;
@@ -234,6 +262,7 @@ static void test_rules_are_the_policy(void **state)
 		assert_non_null(m);
 		judge_init(&j, m);
 		forbidden += check_all(&j, m, text);
+		check_join(&j);
 		judge_free(&j);
 		mesh_free(m);
 		free(text);
