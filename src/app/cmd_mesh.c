@@ -7,45 +7,10 @@
 #include "app/mesh_dir.h"
 #include "app/opts.h"
 #include "app/qr.h"
-#include "conf/conf.h"
-
-enum { MESSAGE_MAX = 1024 };
 
 static const char default_file[] = "mesh.json";
 
 /* ---- compiling ---- */
-
-/* What we make for ourselves must be something that we take, without a remark. */
-static bool accepted(const struct mesh_file *f)
-{
-	struct conf_msgs msgs = {0};
-	struct conf *c;
-
-	if (f->kind != MESH_FILE_GARENNE)
-		return true;
-	c = conf_load_text(f->name, span_str(f->text), &msgs);
-	mesh_dir_messages(&msgs);
-	conf_free(c);
-	return c != NULL;
-}
-
-static int compile(struct mesh_dir *d, const char *file, struct mesh_output *out)
-{
-	int code = mesh_dir_open(d, file);
-
-	if (!code)
-		code = mesh_dir_keys(d);
-	if (code)
-		return code;
-	if (mesh_compile(d->m, d->keys, out) != 0) {
-		fprintf(stderr, "garenne mesh: out of memory\n");
-		return EXIT_FAILED;
-	}
-	for (size_t i = 0; i < out->n_files; i++)
-		if (!accepted(&out->files[i]))
-			code = EXIT_CONFIG;
-	return code;
-}
 
 static void print_notes(const struct mesh_dir *d, const struct mesh_output *out, int node)
 {
@@ -84,7 +49,7 @@ static int run_compile(int argc, char **argv)
 
 	if (code)
 		return code;
-	code = compile(&d, file, &out);
+	code = mesh_dir_compile(&d, file, &out);
 	if (!code)
 		code = write_all(&d, &out, dir);
 	mesh_output_free(&out);
@@ -214,7 +179,7 @@ static int show_one(const char *file, const char *name, bool qr)
 {
 	struct mesh_output out = {0};
 	struct mesh_dir d = {0};
-	int code = compile(&d, file, &out);
+	int code = mesh_dir_compile(&d, file, &out);
 	int node = code ? MESH_NOBODY : mesh_find(d.m, span_str(name));
 
 	if (!code && node == MESH_NOBODY) {

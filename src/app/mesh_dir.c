@@ -1,15 +1,14 @@
 #include "app/mesh_dir.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "app/cli.h"
+#include "app/outfile.h"
 #include "base/err.h"
 #include "crypto/secret.h"
 #include "mesh/eval.h"
@@ -143,40 +142,43 @@ void mesh_dir_free(struct mesh_dir *d)
 	free(d->text);
 }
 
-/* ---- writing ---- */
+/* ---- compiling ---- */
 
-static int fail(const char *path, const char *temp)
+/* What we make for ourselves must be something that we take, without a remark. */
+static bool accepted(const struct mesh_file *f)
 {
-	fprintf(stderr, "error: %s: %s\n", path, strerror(errno));
-	if (temp)
-		unlink(temp);
-	return -ERR_SYS;
+	struct conf_msgs msgs = {0};
+	struct conf *c;
+
+	if (f->kind != MESH_FILE_GARENNE)
+		return true;
+	c = conf_load_text(f->name, span_str(f->text), &msgs);
+	mesh_dir_messages(&msgs);
+	conf_free(c);
+	return c != NULL;
 }
+
+int mesh_dir_compile(struct mesh_dir *d, const char *file, struct mesh_output *out)
+{
+	int code = mesh_dir_open(d, file);
+
+	if (!code)
+		code = mesh_dir_keys(d);
+	if (code)
+		return code;
+	if (mesh_compile(d->m, d->keys, out) != 0) {
+		fprintf(stderr, "garenne mesh: out of memory\n");
+		return EXIT_FAILED;
+	}
+	for (size_t i = 0; i < out->n_files; i++)
+		if (!accepted(&out->files[i]))
+			code = EXIT_CONFIG;
+	return code;
+}
+
+/* ---- writing ---- */
 
 int mesh_dir_write(const char *path, const char *text, bool fresh)
 {
-	char dir[MESH_PATH_MAX], temp[MESH_PATH_MAX + 16];
-	FILE *f;
-	int fd;
-
-	snprintf(dir, sizeof(dir), "%s", path);
-	if (mkdir(dirname(dir), 0700) == -1 && errno != EEXIST)
-		return fail(dir, NULL);
-	if (fresh && access(path, F_OK) == 0) {
-		errno = EEXIST;
-		return fail(path, NULL);
-	}
-	snprintf(temp, sizeof(temp), "%s.new", path);
-	unlink(temp);
-	fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	f = fd >= 0 ? fdopen(fd, "w") : NULL;
-	if (!f)
-		return fail(temp, NULL);
-	if (fputs(text, f) == EOF || fflush(f) != 0 || fsync(fd) != 0) {
-		fclose(f);
-		return fail(temp, temp);
-	}
-	if (fclose(f) != 0 || rename(temp, path) != 0)
-		return fail(path, temp);
-	return 0;
+	return outfile_write(path, span_str(text), !fresh);
 }

@@ -20,6 +20,9 @@ struct mesh_dir {
 int mesh_dir_open(struct mesh_dir *d, const char *file);
 /** Reads the keys of all nodes. 0 or an exit code. */
 int mesh_dir_keys(struct mesh_dir *d);
+/** Opens, reads the keys and compiles; our own files have been loaded as a test. Zero-initialise @out
+ * and free it in every case, like @d. 0 or an exit code. */
+int mesh_dir_compile(struct mesh_dir *d, const char *file, struct mesh_output *out);
 void mesh_dir_free(struct mesh_dir *d);
 
 /** "DIR OF FILE/SUB/NAME.json" into @out; @sub may be "". */
