@@ -319,6 +319,29 @@ int app_test(const struct conf *c)
 	return err ? EXIT_CONFIG : EXIT_OK;
 }
 
+/* ---- a visit ---- */
+
+int app_visit(const struct conf *c, struct app_visit *v)
+{
+	struct app *a = calloc(1, sizeof(*a));
+	int code = EXIT_OK;
+
+	if (!a || log_open(&c->log.setup) != 0) {
+		free(a);
+		return EXIT_START;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	if (build(a, c) != 0) {
+		code = EXIT_CONFIG;
+	} else {
+		v->begin(v, &a->core, a->core.workers[0].loop);
+		loop_run(a->core.workers[0].loop);
+	}
+	destroy(a);
+	free(a);
+	return code;
+}
+
 /* ---- another network ---- */
 
 struct news {

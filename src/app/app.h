@@ -13,4 +13,17 @@ int app_test(const struct conf *c);
 /** Runs until a signal says stop. An exit code of cli.h. Borrows @c. */
 int app_run(const struct conf *c);
 
+struct core;
+struct loop;
+
+/* A command that uses outbounds for itself. */
+struct app_visit {
+	/* The loop is about to run: the visit ends when somebody calls loop_stop. */
+	void (*begin)(struct app_visit *v, struct core *c, struct loop *l);
+};
+
+/** Builds @c, of which inbounds are not started, and runs @v on its one loop. An exit code of cli.h;
+ * faults are printed. Borrows both. */
+int app_visit(const struct conf *c, struct app_visit *v);
+
 #endif

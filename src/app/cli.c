@@ -18,6 +18,8 @@ static const struct command *const commands[] = {
 	&cmd_mesh_check,
 	&cmd_mesh_compile,
 	&cmd_mesh_show,
+	&cmd_mesh_token,
+	&cmd_mesh_join,
 	&cmd_uuid,
 	&cmd_x25519,
 	&cmd_mldsa65,

@@ -28,7 +28,7 @@ extern const struct command cmd_status, cmd_flows, cmd_why, cmd_trace, cmd_ping;
 extern const struct command cmd_tls_cert, cmd_tls_hash, cmd_tls_ping, cmd_convert;
 extern const struct command cmd_reality_check, cmd_audit;
 extern const struct command cmd_mesh_init, cmd_mesh_add, cmd_mesh_compile, cmd_mesh_check,
-	cmd_mesh_show;
+	cmd_mesh_show, cmd_mesh_token, cmd_mesh_join;
 
 /** Finds and runs the subcommand; "run" when there is none. */
 int cli_main(int argc, char **argv);

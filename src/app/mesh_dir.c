@@ -38,7 +38,8 @@ void mesh_dir_path(const char *file, const char *sub, const char *name, char out
 
 /* ---- reading ---- */
 
-static char *slurp(const char *path)
+/* Gives, or NULL and errno. */
+static char *load(const char *path)
 {
 	FILE *f = fopen(path, "re");
 	struct stat st;
@@ -53,9 +54,27 @@ static char *slurp(const char *path)
 	}
 	if (f)
 		fclose(f);
+	return text;
+}
+
+static char *slurp(const char *path)
+{
+	char *text = load(path);
+
 	if (!text)
 		fprintf(stderr, "error: %s: cannot be read: %s\n", path, strerror(errno));
 	return text;
+}
+
+bool mesh_dir_same(const char *path, const char *text)
+{
+	char *there = load(path);
+	bool same = there && strcmp(there, text) == 0;
+
+	if (there)
+		secret_wipe(there, strlen(there));
+	free(there);
+	return same;
 }
 
 int mesh_dir_open(struct mesh_dir *d, const char *file)

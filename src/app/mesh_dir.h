@@ -30,6 +30,8 @@ void mesh_dir_path(const char *file, const char *sub, const char *name, char out
 /** Writes a whole file of mode 0600 at once or not at all; with @fresh it must not exist. Its
  * folder is made. 0, or -ERR_SYS after printing why. */
 int mesh_dir_write(const char *path, const char *text, bool fresh);
+/** True when the file at @path is @text. */
+bool mesh_dir_same(const char *path, const char *text);
 /** Prints and frees; returns the number of errors. */
 size_t mesh_dir_messages(struct conf_msgs *msgs);
 
