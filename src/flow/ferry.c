@@ -229,6 +229,12 @@ static void pipe_packet(struct dgram_user *u, struct dgram *d, const struct addr
 	dgram_send(container_of(u, struct dgram_ferry, on_pipe)->near, party, pkt);
 }
 
+static void pipe_bounce(struct dgram_user *u, struct dgram *d, const struct addr *to, int err)
+{
+	(void)d;
+	dgram_bounce(container_of(u, struct dgram_ferry, on_pipe)->near, to, err);
+}
+
 static void near_end(struct dgram_user *u, struct dgram *d, int err)
 {
 	(void)d;
@@ -259,8 +265,8 @@ struct dgram *ferry_dgram(struct dgram *d, struct loop *to, struct flow_hook **h
 	y->loop = d->loop;
 	y->near = d;
 	y->pipe = end[0];
-	y->on_near = (struct dgram_user){near_packet, near_end};
-	y->on_pipe = (struct dgram_user){pipe_packet, pipe_end};
+	y->on_near = (struct dgram_user){near_packet, near_end, NULL};
+	y->on_pipe = (struct dgram_user){pipe_packet, pipe_end, pipe_bounce};
 	y->on_hook = (struct farhook_user){hook_no_stream, dgram_hook_told, dgram_hook_over};
 	if (!hook_up(hook, y->loop, &y->on_hook, &y->hooked)) {
 		dgram_close(end[1], -ERR_NOMEM);

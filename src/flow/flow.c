@@ -219,14 +219,20 @@ static void on_out_end(struct dgram_user *u, struct dgram *d, int err)
 	end_dgrams(container_of(u, struct flow, on_out_dgram), err == -ERR_EOF ? 0 : err, false);
 }
 
+static void on_out_bounce(struct dgram_user *u, struct dgram *d, const struct addr *to, int err)
+{
+	(void)d;
+	dgram_bounce(container_of(u, struct flow, on_out_dgram)->in_dgram, to, err);
+}
+
 void flow_connected_dgram(struct flow *f, struct dgram *out)
 {
 	f->opening = NULL;
 	f->state = FLOW_RELAYING;
 	f->out_dgram = out;
 	give_verdict(f, 0);
-	f->on_in_dgram = (struct dgram_user){on_in_packet, on_in_end};
-	f->on_out_dgram = (struct dgram_user){on_out_packet, on_out_end};
+	f->on_in_dgram = (struct dgram_user){on_in_packet, on_in_end, NULL};
+	f->on_out_dgram = (struct dgram_user){on_out_packet, on_out_end, on_out_bounce};
 	timer_init(&f->idle, f->loop, on_udp_idle);
 	timer_start(&f->idle, udp_idle_ms(f));
 	dgram_attach(out, &f->on_out_dgram);

@@ -260,7 +260,7 @@ bool sniffer_start(struct flow *f)
 	if (f->in) {
 		start_stream(s);
 	} else {
-		s->on_dgram = (struct dgram_user){on_datagram, on_datagram_end};
+		s->on_dgram = (struct dgram_user){on_datagram, on_datagram_end, NULL};
 		dgram_attach(f->in_dgram, &s->on_dgram);
 	}
 	return true;

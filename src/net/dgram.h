@@ -24,6 +24,9 @@ struct dgram_user {
 			  struct buf *pkt);
 	/* The carrier ended (-ERR_*); close it. Not called after close. */
 	void (*on_end)(struct dgram_user *u, struct dgram *d, int err);
+	/* A packet to @to came back (-ERR_*): nobody listens there, or no way leads there. Others may
+	 * well arrive. Optional. */
+	void (*on_bounce)(struct dgram_user *u, struct dgram *d, const struct addr *to, int err);
 };
 
 struct dgram_ops {
@@ -32,6 +35,8 @@ struct dgram_ops {
 	void (*send)(struct dgram *d, const struct addr *to, struct buf *pkt);
 	/* Consumes @d; never calls back. */
 	void (*close)(struct dgram *d, int err);
+	/* Tells whoever is behind @d that its packet to @to came back. Optional: most cannot. */
+	void (*bounce)(struct dgram *d, const struct addr *to, int err);
 };
 
 struct dgram_wait;
@@ -77,6 +82,19 @@ static inline void dgram_close(struct dgram *d, int err)
 		d->user = NULL;
 		d->ops->close(d, err);
 	}
+}
+
+static inline void dgram_bounce(struct dgram *d, const struct addr *to, int err)
+{
+	if (d->ops->bounce)
+		d->ops->bounce(d, to, err);
+}
+
+/** Tells the user, if there is one yet, that a packet of his came back. */
+static inline void dgram_bounced(struct dgram *d, const struct addr *to, int err)
+{
+	if (d->user && d->user->on_bounce)
+		d->user->on_bounce(d->user, d, to, err);
 }
 
 /** Tells the user that the carrier has ended, after the packets that wait; while there is no user,

@@ -191,6 +191,13 @@ static void on_packet(struct udp_sock *s, const struct ipport *from, const struc
 	dgram_deliver(&u->d, &a, pkt);
 }
 
+static void on_bounce(struct udp_sock *s, const struct ipport *to, int err)
+{
+	struct addr a = addr_from_ipport(to);
+
+	dgram_bounced(&container_of(s, struct dgram_udp, sock)->d, &a, err);
+}
+
 static void destroy(struct garbage *g)
 {
 	free(of(container_of(g, struct dgram, garbage)));
@@ -258,6 +265,7 @@ struct dgram *dgram_udp_new(struct loop *l, struct resolver *r, const struct dgr
 	if (loop_ledger(l))
 		choose_port(fd);
 	u->sock.on_packet = on_packet;
+	u->sock.on_bounce = on_bounce;
 	udp_sock_init(&u->sock, l, fd);
 	return &u->d;
 }

@@ -1,6 +1,6 @@
 /*
  * A UDP association of our own as a datagram carrier: one unconnected socket,
- * whoever answers is heard (full cone). Names of targets are resolved once and
+ * whoever answers is heard (full cone), as are ICMP errors. Names of targets are resolved once and
  * kept for the life of the association, so that one name is one host; while a
  * name is being resolved its first packets wait.
  */

@@ -9,7 +9,8 @@
 struct parcel {
 	struct parcel *next;
 	struct addr addr;
-	struct buf *pkt;
+	struct buf *pkt; /* NULL: one to @addr came back with @err */
+	int err;
 };
 
 struct mailbox {
@@ -95,7 +96,10 @@ static void hand_up(struct end *e, struct parcel *p)
 	while (p && !e->closed) {
 		struct parcel *next = p->next;
 
-		dgram_deliver(&e->d, &p->addr, p->pkt);
+		if (p->pkt)
+			dgram_deliver(&e->d, &p->addr, p->pkt);
+		else
+			dgram_bounced(&e->d, &p->addr, p->err);
 		free(p);
 		p = next;
 	}
@@ -123,29 +127,39 @@ static void on_post(struct loop *l, struct post *p)
 	unref_locked(e->x);
 }
 
-static void xpipe_send(struct dgram *d, const struct addr *to, struct buf *pkt)
+/* Takes @pkt. */
+static void put(struct end *o, const struct addr *addr, struct buf *pkt, int err)
 {
-	struct end *o = other(of(d));
 	struct parcel *p = malloc(sizeof(*p));
 	struct mailbox *box = &o->box;
+	size_t len = pkt ? pkt->len : 0;
 
 	if (!p) {
 		buf_free(pkt);
 		return;
 	}
-	*p = (struct parcel){.addr = *to, .pkt = pkt};
+	*p = (struct parcel){.addr = *addr, .pkt = pkt, .err = err};
 	pthread_mutex_lock(&o->x->lock);
-	if (!box->closed && box->n < DGRAM_XPIPE_MAX &&
-	    pkt->len <= DGRAM_XPIPE_BYTES - box->bytes) {
+	if (!box->closed && box->n < DGRAM_XPIPE_MAX && len <= DGRAM_XPIPE_BYTES - box->bytes) {
 		*box->last = p;
 		box->last = &p->next;
 		box->n++;
-		box->bytes += pkt->len;
+		box->bytes += len;
 		post_locked(o);
 		p = NULL;
 	}
 	pthread_mutex_unlock(&o->x->lock);
 	free_parcels(p);
+}
+
+static void xpipe_send(struct dgram *d, const struct addr *to, struct buf *pkt)
+{
+	put(other(of(d)), to, pkt, 0);
+}
+
+static void xpipe_bounce(struct dgram *d, const struct addr *to, int err)
+{
+	put(other(of(d)), to, NULL, err);
 }
 
 static void destroy(struct garbage *g)
@@ -178,6 +192,7 @@ static void xpipe_close(struct dgram *d, int err)
 static const struct dgram_ops ops = {
 	.name = "xpipe",
 	.send = xpipe_send,
+	.bounce = xpipe_bounce,
 	.close = xpipe_close,
 };
 

@@ -1,6 +1,6 @@
 /*
  * A pipe of packets between two loops, that is two threads: what is sent into
- * one end comes out of the other with its address. Works on one loop, too. What
+ * one end comes out of the other with its address; so does word of what came back. Works on one loop, too. What
  * the other loop has not yet fetched is bounded; the rest is dropped.
  */
 #ifndef GARENNE_NET_DGRAM_XPIPE_H

@@ -1,6 +1,7 @@
 #include "net/udp_sock.h"
 
 #include <errno.h>
+#include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/err.h"
 #include "net/sock.h"
 
 #ifndef UDP_SEGMENT
@@ -31,6 +33,7 @@ enum {
 	RUN_BYTES = 65000,
 	RUN_PART_MAX = 1432,
 	CAP_FIRST = 16, /* entries of the queue that are kept when it is empty */
+	BOUNCES = 64,	/* errors that are told in one go */
 };
 
 struct udp_out {
@@ -161,6 +164,72 @@ static int receive(struct udp_sock *s, uint8_t *room)
 	return n > 0 ? n : 0;
 }
 
+/* What comes back. */
+
+/* By type and code: a value of errno would not tell a firewall's word from a missing host. 0: of no
+ * consequence here. */
+static int bounce_err(const struct sock_extended_err *e)
+{
+	enum { V4_UNREACH = 3, V6_UNREACH = 1, V4_PORT = 3, V6_PORT = 4, V4_TOO_BIG = 4 };
+	bool v4 = e->ee_origin == SO_EE_ORIGIN_ICMP;
+	int code = e->ee_code;
+
+	if (!v4 && e->ee_origin != SO_EE_ORIGIN_ICMP6)
+		return 0;
+	if (e->ee_type != (v4 ? V4_UNREACH : V6_UNREACH) || (v4 && code == V4_TOO_BIG))
+		return 0;
+	if (code == (v4 ? V4_PORT : V6_PORT))
+		return -ERR_REFUSED;
+	if (v4 ? code == 9 || code == 10 || code == 13 : code == 1 || code == 5 || code == 6)
+		return -ERR_BLOCKED;
+	return -ERR_UNREACH;
+}
+
+static const struct sock_extended_err *error_of(struct msghdr *m)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
+		if ((c->cmsg_level == SOL_IP && c->cmsg_type == IP_RECVERR) ||
+		    (c->cmsg_level == SOL_IPV6 && c->cmsg_type == IPV6_RECVERR))
+			return (const struct sock_extended_err *)CMSG_DATA(c);
+	return NULL;
+}
+
+/* Reads the errors that wait; the kernel calls the socket ready until they are gone. How many. */
+static int take_errors(struct udp_sock *s)
+{
+	int n = 0;
+
+	while (s->on_bounce && s->fd != -1 && n < BOUNCES) {
+		struct sockaddr_storage sa;
+		union in_control control;
+		struct msghdr m = {.msg_name = &sa,
+				   .msg_namelen = sizeof(sa),
+				   .msg_control = &control,
+				   .msg_controllen = sizeof(control)};
+		const struct sock_extended_err *e;
+		struct ipport to;
+		int err;
+
+		if (recvmsg(s->fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT) == -1)
+			break;
+		n++;
+		e = error_of(&m);
+		err = e ? bounce_err(e) : 0;
+		if (err && ipport_from_sockaddr(&to, (struct sockaddr *)&sa) == 0)
+			s->on_bounce(s, &to, err);
+	}
+	return n;
+}
+
+static void ask_for_errors(const struct udp_sock *s)
+{
+	int on = 1;
+
+	setsockopt(s->fd, SOL_IP, IP_RECVERR, &on, sizeof(on));
+	if (s->v6)
+		setsockopt(s->fd, SOL_IPV6, IPV6_RECVERR, &on, sizeof(on));
+}
+
 static void flush(struct udp_sock *s);
 
 static void on_ready(struct watch *w, unsigned events)
@@ -172,9 +241,14 @@ static void on_ready(struct watch *w, unsigned events)
 		flush(s);
 	if (!(events & WATCH_READ) || !room)
 		return;
-	for (int i = 0; i < IN_ROUNDS && s->fd != -1; i++)
-		if (receive(s, room) < IN_BATCH)
+	for (int i = 0; i < IN_ROUNDS && s->fd != -1; i++) {
+		int n = receive(s, room);
+
+		if (n == 0 && s->fd != -1 && take_errors(s) > 0)
+			continue;
+		if (n < IN_BATCH)
 			return;
+	}
 }
 
 /* Writing. */
@@ -296,8 +370,14 @@ static unsigned gather(const struct udp_sock *s, struct batch *b)
 }
 
 /* After a failure at the front: false when the rest must wait for the kernel. */
-static bool after_failure(struct udp_sock *s, const struct batch *b, int sys)
+static bool after_failure(struct udp_sock *s, const struct batch *b, int sys, bool *again)
 {
+	/* It may have been about an earlier packet that came back: the kernel tells that first. */
+	if (s->on_bounce && sys != EAGAIN && !*again) {
+		*again = true;
+		return true;
+	}
+	*again = false;
 	switch (sys) {
 	case EAGAIN:
 		return false;
@@ -320,13 +400,15 @@ static bool after_failure(struct udp_sock *s, const struct batch *b, int sys)
 static void flush(struct udp_sock *s)
 {
 	struct batch b;
+	bool again = false;
 
 	while (s->n) {
 		unsigned k = gather(s, &b);
 		int sent = sendmmsg(s->fd, b.m, k, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-		if (sent == -1 && !after_failure(s, &b, errno))
+		if (sent == -1 && !after_failure(s, &b, errno, &again))
 			break;
+		again &= sent == -1;
 		for (int i = 0; i < sent; i++)
 			drop_front(s, b.run[i]);
 	}
@@ -391,6 +473,8 @@ void udp_sock_init(struct udp_sock *s, struct loop *l, int fd)
 	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
 	s->v6 = domain == AF_INET6;
 	sock_local(fd, &s->at);
+	if (s->on_bounce)
+		ask_for_errors(s);
 	setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof(on)); /* an old kernel has none */
 	defer_init(&s->flush, l, on_flush);
 	watch_init(&s->watch, l, fd, on_ready);

@@ -6,7 +6,8 @@
  * place as one, by UDP_SEGMENT); what the kernel has joined on arrival
  * (UDP_GRO) is taken apart here. Packets that the kernel does not take wait in a
  * bounded queue; those that it refuses (no route, too long, a firewall) are
- * lost, as they would be further on. No error ends the socket.
+ * lost, as they would be further on. No error ends the socket; those that come
+ * back by ICMP are told to an owner who wants to hear them.
  *
  * A socket of family 6 that is not v6only carries both families; addresses
  * outside this file never have the mapped form.
@@ -31,6 +32,9 @@ struct udp_sock {
 	 * May call udp_sock_fini. */
 	void (*on_packet)(struct udp_sock *s, const struct ipport *from, const struct ipport *to,
 			  struct buf *pkt);
+	/* A packet to @to came back as an ICMP error: -ERR_REFUSED, -ERR_UNREACH, -ERR_BLOCKED (a
+	 * firewall said so). NULL: not asked for. May call udp_sock_fini. */
+	void (*on_bounce)(struct udp_sock *s, const struct ipport *to, int err);
 	struct loop *loop;
 	int fd;		  /* -1: over */
 	struct ipport at; /* bound to */

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "proto/muxcool.h"
+#include "proto/netaddr.h"
 
 enum record {
 	RECORD_HELLO = 1,
@@ -11,7 +12,23 @@ enum record {
 	RECORD_REFUSED = 5,
 	RECORD_TRACE = 6,
 	RECORD_LINE = 7,
+	RECORD_BOUNCED = 8,
 };
+
+static bool read_bounced(struct muxext *e, struct span value)
+{
+	struct rd r = rd_of(value);
+	uint8_t why = rd_u8(&r);
+	struct addr to;
+
+	if (r.bad || netaddr_read_port_first(&r, &to) != 1)
+		return false;
+	if (addr_to_ipport(&to, &e->bounced)) {
+		e->has |= MUXEXT_BOUNCED;
+		e->bounce = why;
+	}
+	return true;
+}
 
 /* One record's value; false when it is too short for its type. */
 static bool read_record(struct muxext *e, uint8_t type, struct span value)
@@ -45,6 +62,8 @@ static bool read_record(struct muxext *e, uint8_t type, struct span value)
 		e->has |= MUXEXT_LINE;
 		e->line = span_of(value.p, value.n < MUXEXT_LINE_MAX ? value.n : MUXEXT_LINE_MAX);
 		break;
+	case RECORD_BOUNCED:
+		return read_bounced(e, value);
 	default:
 		break;
 	}
@@ -78,6 +97,15 @@ static void write_record(struct wr *w, enum record type, unsigned len)
 {
 	wr_u8(w, type);
 	wr_u8(w, len);
+}
+
+static void write_bounced(struct wr *w, const struct muxext *in)
+{
+	struct addr to = addr_from_ipport(&in->bounced);
+
+	write_record(w, RECORD_BOUNCED, (unsigned)(1 + netaddr_size(&to)));
+	wr_u8(w, in->bounce);
+	netaddr_write_port_first(w, &to);
 }
 
 int muxext_encode(struct wr *out, uint16_t id, const struct muxext *in)
@@ -115,6 +143,8 @@ int muxext_encode(struct wr *out, uint16_t id, const struct muxext *in)
 		write_record(out, RECORD_LINE, (unsigned)in->line.n);
 		wr_bytes(out, in->line.p, in->line.n);
 	}
+	if (in->has & MUXEXT_BOUNCED)
+		write_bounced(out, in);
 	if (out->bad)
 		return -ERR_LIMIT;
 	len_at[0] = (uint8_t)((out->n - start) >> 8);

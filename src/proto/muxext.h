@@ -17,6 +17,8 @@
  *                address, 6 anything else
  *     6 TRACE    -    tell each step of the session that I open next, which has this id
  *     7 LINE     text of one step, up to 240 bytes of UTF-8
+ *     8 BOUNCED  u8 why, as in REFUSED | port-first address: a datagram of this session to that
+ *                address came back; a name means nothing
  *
  * A value may be longer than shown: the surplus belongs to a later version and is
  * skipped. Of a type that occurs twice in one frame the last one counts. Another
@@ -25,6 +27,7 @@
 #ifndef GARENNE_PROTO_MUXEXT_H
 #define GARENNE_PROTO_MUXEXT_H
 
+#include "base/addr.h"
 #include "base/span.h"
 
 struct muxcool_frame;
@@ -33,7 +36,9 @@ enum {
 	MUXEXT_MARK = 0x47,
 	MUXEXT_VERSION = 1,
 	MUXEXT_LINE_MAX = 240,
-	MUXEXT_FRAME_MAX = 2 + 4 + 2 + (2 + 8) + (2 + 4) + 2 + 2 + (2 + 1) + 2 + (2 + MUXEXT_LINE_MAX),
+	MUXEXT_BOUNCED_MAX = 1 + 2 + 1 + 16,
+	MUXEXT_FRAME_MAX = 2 + 4 + 2 + (2 + 8) + (2 + 4) + 2 + 2 + (2 + 1) + 2 +
+			   (2 + MUXEXT_LINE_MAX) + (2 + MUXEXT_BOUNCED_MAX),
 };
 
 /* Bits of muxext.has. */
@@ -45,11 +50,14 @@ enum {
 	MUXEXT_REFUSED = 1 << 4,
 	MUXEXT_TRACE = 1 << 5,
 	MUXEXT_LINE = 1 << 6,
+	MUXEXT_BOUNCED = 1 << 7,
 };
 
 /* Bits of muxext.capabilities. */
 enum {
-	MUXEXT_CAP_ECHO = 1 << 0, /* UDP to port 0 carries echo exchanges (echo.h) */
+	MUXEXT_CAP_ECHO = 1 << 0,   /* UDP to port 0 carries echo exchanges (echo.h) */
+	MUXEXT_CAP_BOUNCE = 1 << 1, /* wants to hear of datagrams that came back */
+	MUXEXT_CAP_ALL = (1 << 2) - 1,
 };
 
 enum muxext_refusal {
@@ -68,6 +76,8 @@ struct muxext {
 	uint32_t credit;       /* WINDOW: bytes to add */
 	uint8_t refusal;       /* REFUSED; values beyond muxext_refusal mean MUXEXT_OTHER */
 	struct span line;      /* LINE; borrowed from the frame */
+	uint8_t bounce;	       /* BOUNCED: as in refusal */
+	struct ipport bounced; /* BOUNCED: where to */
 };
 
 /** The extension in a decoded frame. 0; -ERR_UNSUPPORTED: not ours, ignore the frame as a stock

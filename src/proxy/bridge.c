@@ -158,7 +158,7 @@ static bool on_session(struct mux_serve_user *u, const struct mux_request *req, 
 	dgram_close(c->control, 0);
 	mux_limit_dgrams(mux_serve_mux(c->serve), reversectl_dgram_max(req->target.name));
 	c->control = d;
-	c->on_control = (struct dgram_user){control_packet, control_end};
+	c->on_control = (struct dgram_user){control_packet, control_end, NULL};
 	dgram_attach(d, &c->on_control);
 	if (!c->confirmed) {
 		c->confirmed = true;

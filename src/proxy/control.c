@@ -114,7 +114,7 @@ struct control *control_start(struct mux *m, struct loop *l, enum reversectl_nam
 	c->find = find;
 	c->fixed = fixed;
 	c->user = user;
-	c->on_session = (struct dgram_user){on_packet, on_end};
+	c->on_session = (struct dgram_user){on_packet, on_end, NULL};
 	timer_init(&c->beat, l, on_beat);
 	open_session(c);
 	return c;

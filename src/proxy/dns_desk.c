@@ -222,7 +222,7 @@ static void forward_udp(struct dns_desk *d, const struct addr *to, struct buf *m
 			buf_free(msg);
 			return;
 		}
-		d->on_udp = (struct dgram_user){on_packet, on_udp_end};
+		d->on_udp = (struct dgram_user){on_packet, on_udp_end, NULL};
 		dgram_attach(d->udp, &d->on_udp);
 	}
 	dgram_send(d->udp, to, msg);

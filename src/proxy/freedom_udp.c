@@ -205,6 +205,15 @@ static void on_packet(struct dgram_user *du, struct dgram *below, const struct a
 	dgram_deliver(&u->d, freedom_redirects(u->o) ? &nobody : &seen, pkt);
 }
 
+static void on_bounce(struct dgram_user *du, struct dgram *below, const struct addr *to, int err)
+{
+	struct freedom_udp *u = container_of(du, struct freedom_udp, on_below);
+	struct addr seen = freedom_redirects(u->o) ? u->target : freedom_unmap(u->o, to);
+
+	(void)below;
+	dgram_bounced(&u->d, &seen, err);
+}
+
 static void on_end(struct dgram_user *du, struct dgram *below, int err)
 {
 	struct freedom_udp *u = container_of(du, struct freedom_udp, on_below);
@@ -225,7 +234,7 @@ static struct dgram *wrap(struct out_freedom *o, const struct flow *f, struct dg
 	}
 	dgram_init(&u->d, &udp_ops, f->loop);
 	u->below = below;
-	u->on_below = (struct dgram_user){on_packet, on_end};
+	u->on_below = (struct dgram_user){on_packet, on_end, on_bounce};
 	u->o = o;
 	u->source = f->source;
 	u->target = f->target;

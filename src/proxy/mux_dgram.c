@@ -80,10 +80,12 @@ void mux_limit_dgrams(struct mux *m, size_t max)
 static void session_send(struct dgram *d, const struct addr *party, struct buf *pkt)
 {
 	struct mux_session *s = of(d);
+	bool ours = s->m->peer_ours || s->m->conf.ours;
 	struct buf *b;
 
-	/* Stock peers give up the whole carrier over a datagram that is too long. */
-	if (s->dead || pkt->len == 0 || pkt->len > longest(s->m) ||
+	/* Stock peers give up the whole carrier over a datagram that is too long, and do not know
+	 * empty ones. */
+	if (s->dead || (pkt->len == 0 && !ours) || pkt->len > longest(s->m) ||
 	    s->tx.len > MUX_TX_DGRAM) {
 		buf_free(pkt);
 		return;
@@ -96,6 +98,19 @@ static void session_send(struct dgram *d, const struct addr *party, struct buf *
 	s->m->tx_total += b->len;
 	bufq_push(&s->tx, b);
 	mux_tx_ask(s);
+}
+
+/* The peer's datagram came back here. */
+static void session_bounce(struct dgram *d, const struct addr *to, int err)
+{
+	struct mux_session *s = of(d);
+	struct muxext x = {.has = MUXEXT_BOUNCED,
+			   .bounce = (uint8_t)muxext_refusal_from_err(err)};
+
+	if (s->dead || !(s->m->peer_caps & MUXEXT_CAP_BOUNCE) ||
+	    s->m->control.len > MUX_TX_BOUNCES || !addr_to_ipport(to, &x.bounced))
+		return;
+	mux_tx_ext(s->m, s->id, &x);
 }
 
 static void session_close(struct dgram *d, int err)
@@ -124,6 +139,7 @@ static const struct dgram_ops session_dgram_ops = {
 	.name = "mux UDP session",
 	.send = session_send,
 	.close = session_close,
+	.bounce = session_bounce,
 };
 
 void mux_dgram_init(struct mux_session *s)
@@ -135,6 +151,13 @@ void mux_dgram_packet(struct mux_session *s, const struct addr *party, struct bu
 {
 	/* An address in New is that of its first datagram, which is the session's target. */
 	dgram_deliver(&s->d, party, pkt);
+}
+
+void mux_dgram_bounced(struct mux_session *s, const struct muxext *x)
+{
+	struct addr to = addr_from_ipport(&x->bounced);
+
+	dgram_bounced(&s->d, &to, -muxext_refusal_to_err(x->bounce));
 }
 
 void mux_dgram_ended(struct mux_session *s, int err)

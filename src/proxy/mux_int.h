@@ -22,6 +22,8 @@ enum {
 	MUX_QUANTUM = 4 * BUF_DATA,
 	/* UDP beyond this is dropped, oldest kept: a network would do the same. */
 	MUX_TX_DGRAM = 256 << 10,
+	/* Of small frames that wait: beyond it nobody is told of datagrams that came back. */
+	MUX_TX_BOUNCES = 16 << 10,
 	MUX_WINDOW = 1 << 20,
 	MUX_WINDOW_MAX = 8 << 20,
 	/* A reader that took nothing for this long has stopped. */
@@ -150,6 +152,7 @@ void mux_stream_event(struct mux_session *s, unsigned events);
 void mux_dgram_init(struct mux_session *s);
 /** Takes @pkt. */
 void mux_dgram_packet(struct mux_session *s, const struct addr *party, struct buf *pkt);
+void mux_dgram_bounced(struct mux_session *s, const struct muxext *x);
 void mux_dgram_ended(struct mux_session *s, int err);
 
 #endif

@@ -154,9 +154,9 @@ static void hello(struct mux *m, uint16_t id, uint32_t capabilities, uint32_t wi
 		list_each(s, &m->sessions, all)
 			s->allowed += window;
 	}
-	if (!m->said_hello) {
+	if (!m->said_hello && !m->conf.xudp_single) {
 		struct muxext mine = {.has = MUXEXT_HELLO,
-				      .capabilities = MUXEXT_CAP_ECHO,
+				      .capabilities = MUXEXT_CAP_ALL,
 				      .window = m->conf.window};
 
 		m->said_hello = true;
@@ -189,8 +189,13 @@ static void extension(struct mux *m, const struct muxcool_frame *f)
 		hello(m, f->id, x.capabilities, x.window);
 	if (!s && x.has & MUXEXT_TRACE)
 		m->traced_id = f->id;
-	if (!s || s->is_dgram || s->dead)
+	if (!s || s->dead)
 		return;
+	if (s->is_dgram) {
+		if (x.has & MUXEXT_BOUNCED)
+			mux_dgram_bounced(s, &x);
+		return;
+	}
 	if ((x.has & MUXEXT_LINE) && s->verdict && s->verdict->on_line)
 		s->verdict->on_line(s->verdict, x.line);
 	if (x.has & MUXEXT_WINDOW) {
@@ -246,7 +251,7 @@ static void datagram(struct mux *m, struct mux_session *s, const struct muxcool_
 	bufq_init(&one);
 	bufq_pullup(&m->in, f->data_len);
 	bufq_move(&one, &m->in, f->data_len);
-	b = bufq_pop(&one);
+	b = f->data_len ? bufq_pop(&one) : buf_new(0);
 	if (b && b->len == f->data_len && s && !s->dead && !s->user_gone)
 		mux_dgram_packet(s, &f->target, b);
 	else
@@ -311,7 +316,7 @@ static ssize_t next_frame(struct mux *m)
 	s = dispatch_frame(m, &f);
 	if (m->ended)
 		return -ERR_CLOSED;
-	if (s && s->is_dgram && f.data_len) {
+	if (s && s->is_dgram && (f.option & MUXCOOL_DATA)) {
 		datagram(m, s, &f);
 	} else {
 		m->rx_session = s;

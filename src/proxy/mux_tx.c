@@ -124,14 +124,15 @@ static struct buf *next_payload(struct mux_session *s)
 	return b;
 }
 
-/* Right behind the first New, which makes the id known: stock peers ignore it. */
+/* Right behind the first New, which makes the id known: stock peers ignore it. In XUDP, where
+ * nothing else depends on it, only to those who are known to be ours. */
 static void put_hello(struct mux *m, uint16_t id)
 {
 	struct muxext hello = {.has = MUXEXT_HELLO,
-			       .capabilities = MUXEXT_CAP_ECHO,
+			       .capabilities = MUXEXT_CAP_ALL,
 			       .window = m->conf.window};
 
-	if (m->said_hello || m->conf.xudp_single || m->conf.role != MUX_CLIENT)
+	if (m->said_hello || m->conf.role != MUX_CLIENT || (m->conf.xudp_single && !m->conf.ours))
 		return;
 	m->said_hello = true;
 	mux_tx_ext(m, id, &hello);

@@ -222,7 +222,7 @@ static void open_udp(struct out_ss *v, struct flow *f)
 	dgram_init(&a->d, &assoc_ops, f->loop);
 	a->v = v;
 	a->target = f->target;
-	a->on_sock = (struct dgram_user){on_reply, on_sock_end};
+	a->on_sock = (struct dgram_user){on_reply, on_sock_end, NULL};
 	dgram_attach(a->sock, &a->on_sock);
 	flow_connected_dgram(f, &a->d);
 }

@@ -43,19 +43,19 @@ struct xudp {
 enum { PORT_DNS = 53, PORT_QUIC = 443 };
 
 /* XUDP where stock clients use it: with Vision always, without it for everything but DNS and
- * QUIC, which have one target each. */
-static bool use_xudp(const struct flow *f, bool vision)
+ * QUIC, which have one target each. A server of ours can tell more in it. */
+static bool use_xudp(const struct flow *f, bool vision, bool ours)
 {
-	return vision || (f->target.port != PORT_DNS && f->target.port != PORT_QUIC);
+	return vision || ours || (f->target.port != PORT_DNS && f->target.port != PORT_QUIC);
 }
 
-static uint8_t command_for(const struct flow *f, bool vision)
+static uint8_t command_for(const struct flow *f, bool vision, bool ours)
 {
 	if (f->registers)
 		return VLESS_REVERSE;
 	if (f->net == CONF_TCP)
 		return muxcool_is_carrier(&f->target) ? VLESS_MUX : VLESS_TCP;
-	return use_xudp(f, vision) ? VLESS_MUX : VLESS_UDP;
+	return use_xudp(f, vision, ours) ? VLESS_MUX : VLESS_UDP;
 }
 
 /* Whose flow it is, to a server that wants to know, as far as the file lets us tell. */
@@ -140,9 +140,9 @@ static void on_xudp_end(struct mux_user *u, struct mux *m, int err, const char *
 	loop_free_later(x->loop, &x->garbage);
 }
 
-static struct dgram *xudp_new(struct flow *f, struct stream *s)
+static struct dgram *xudp_new(struct flow *f, struct stream *s, bool ours)
 {
-	struct mux_config mc = {.role = MUX_CLIENT, .xudp_single = true};
+	struct mux_config mc = {.role = MUX_CLIENT, .xudp_single = true, .ours = ours};
 	struct mux_request req = {.net = CONF_UDP, .target = f->target};
 	struct xudp *x = calloc(1, sizeof(*x));
 	struct mux *m;
@@ -167,10 +167,10 @@ static struct dgram *xudp_new(struct flow *f, struct stream *s)
 
 static void connected(struct out_vless *v, struct flow *f, struct stream *s)
 {
-	uint8_t command = command_for(f, v->vision);
+	unsigned caps = own_caps(f, atomic_load_explicit(&v->server_caps, memory_order_relaxed));
+	uint8_t command = command_for(f, v->vision, caps != 0);
 	char room[VISION_WHY_MAX];
 	const char *refusal = v->vision ? vision_stream_refusal(s, room) : NULL;
-	unsigned caps = own_caps(f, atomic_load_explicit(&v->server_caps, memory_order_relaxed));
 	struct stream *vless;
 	struct dgram *d;
 	bool trace;
@@ -200,7 +200,7 @@ static void connected(struct out_vless *v, struct flow *f, struct stream *s)
 		flow_connected(f, s, stream_can_half_close(s));
 		return;
 	}
-	d = command == VLESS_MUX ? xudp_new(f, s) : vless_packets_new(s);
+	d = command == VLESS_MUX ? xudp_new(f, s, caps != 0) : vless_packets_new(s);
 	if (d)
 		flow_connected_dgram(f, d);
 	else

@@ -124,7 +124,7 @@ struct dgram *socks_relay_new(struct dgram *below, struct stream *control,
 	}
 	dgram_init(&r->d, &relay_ops, below->loop);
 	r->below = below;
-	r->on_below = (struct dgram_user){on_packet, on_below_end};
+	r->on_below = (struct dgram_user){on_packet, on_below_end, NULL};
 	r->control = control;
 	r->on_control.on_event = on_control;
 	r->relay = *relay;

@@ -114,6 +114,17 @@ static void on_packet(struct dgram_user *u, struct dgram *below, const struct ad
 	dgram_deliver(&v->d, &seen, pkt);
 }
 
+static void on_bounce(struct dgram_user *u, struct dgram *below, const struct addr *to, int err)
+{
+	struct deliver *v = container_of(u, struct deliver, on_below);
+	struct addr seen = *to;
+
+	(void)below;
+	if (seen.kind == ADDR_IP)
+		conf_map_back(v->t->conf->maps, v->t->conf->n_maps, &seen.ip);
+	dgram_bounced(&v->d, &seen, err);
+}
+
 static void on_end(struct dgram_user *u, struct dgram *below, int err)
 {
 	struct deliver *v = container_of(u, struct deliver, on_below);
@@ -133,7 +144,7 @@ struct dgram *deliver_dgram_new(const struct deliver_terms *t, const struct flow
 	}
 	dgram_init(&v->d, &deliver_ops, f->loop);
 	v->below = below;
-	v->on_below = (struct dgram_user){on_packet, on_end};
+	v->on_below = (struct dgram_user){on_packet, on_end, on_bounce};
 	v->t = t;
 	v->origin = f->origin;
 	v->echo = flow_is_echo(f);

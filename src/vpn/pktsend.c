@@ -58,18 +58,32 @@ static bool may_complain(const struct ippkt *p, struct span packet)
 	return p->proto == IPPKT_ICMP ? type == 8 || type == 0 : type >= 128;
 }
 
-void pktsend_error(struct pktlink *l, struct error_gate *g, uint64_t now_ms, const struct ip *src,
-		   const struct ip *dst, enum icmpmsg_error what, uint32_t mtu, struct span packet)
+static void complain(struct pktlink *l, const struct ip *src, const struct ip *dst,
+		     enum icmpmsg_error what, uint32_t mtu, struct span quote)
 {
-	struct ippkt head = {.src = *src, .dst = *dst, .proto = icmp_of(src)}, about;
+	struct ippkt head = {.src = *src, .dst = *dst, .proto = icmp_of(src)};
 	uint8_t b[IPPKT_HEAD_MAX + ICMPMSG_HEAD + ICMPMSG_QUOTE_V6];
 	struct wr w = wr_of(b + ippkt_head_len(&head), ICMPMSG_HEAD + ICMPMSG_QUOTE_V6);
 
-	if (ippkt_decode(&about, packet) < 0 || !may_complain(&about, packet) ||
-	    !gate_pass(g, now_ms))
-		return;
-	if (icmpmsg_error_encode(&w, src, dst, what, mtu, packet) == 0)
+	if (icmpmsg_error_encode(&w, src, dst, what, mtu, quote) == 0)
 		send_flat(l, &head, b, w.n);
+}
+
+void pktsend_error(struct pktlink *l, struct error_gate *g, uint64_t now_ms, const struct ip *src,
+		   const struct ip *dst, enum icmpmsg_error what, uint32_t mtu, struct span packet)
+{
+	struct ippkt about;
+
+	if (ippkt_decode(&about, packet) >= 0 && may_complain(&about, packet) &&
+	    gate_pass(g, now_ms))
+		complain(l, src, dst, what, mtu, packet);
+}
+
+void pktsend_bounce(struct pktlink *l, struct error_gate *g, uint64_t now_ms, const struct ip *src,
+		    const struct ip *dst, enum icmpmsg_error what, struct span heads)
+{
+	if (gate_pass(g, now_ms))
+		complain(l, src, dst, what, 0, heads);
 }
 
 void pktsend_icmp(struct pktlink *l, struct error_gate *g, uint64_t now_ms, const struct ip *src,

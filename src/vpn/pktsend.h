@@ -24,6 +24,9 @@ void pktsend_tcp(struct pktlink *l, const struct ip *src, const struct ip *dst,
 /** An error about @packet, unless it is one itself, or a group was meant. */
 void pktsend_error(struct pktlink *l, struct error_gate *g, uint64_t now_ms, const struct ip *src,
 		   const struct ip *dst, enum icmpmsg_error what, uint32_t mtu, struct span packet);
+/** An error about a packet whose heads @heads are all that is left. */
+void pktsend_bounce(struct pktlink *l, struct error_gate *g, uint64_t now_ms, const struct ip *src,
+		    const struct ip *dst, enum icmpmsg_error what, struct span heads);
 /** A packet whose payload is @head_of_payload (at most 8 bytes) and then @rest, in fragments where
  * it is longer than the MTU; @ip's frag_id is used then. Sums are done. */
 void pktsend_long(struct pktlink *l, const struct ippkt *ip, struct span head_of_payload,

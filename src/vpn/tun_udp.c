@@ -41,6 +41,7 @@ struct assoc {
 	struct ipport target;
 	struct ear *ear; /* NULL: the flow is over, or of the outbound */
 	struct buf *first; /* the packet that began it, until the verdict */
+	uint16_t last_len; /* of a client's datagram, for what an error quotes */
 };
 
 static struct assoc *of(struct dgram *d)
@@ -85,6 +86,49 @@ static void assoc_send(struct dgram *d, const struct addr *party, struct buf *pk
 		udp_train_send(a->u->train, &to, &a->end, pkt);
 }
 
+/* What a router says for a flow, or a packet of one, that ended like this; false: nothing. */
+static bool complaint(int err, enum icmpmsg_error *what)
+{
+	switch (-err) {
+	case ERR_NONE:
+	case ERR_TIMEOUT:
+	case ERR_LIMIT:
+	case ERR_NOMEM:
+	case ERR_CLOSED:
+		return false;
+	case ERR_REFUSED:
+		*what = ICMPMSG_PORT_UNREACH;
+		return true;
+	case ERR_BLOCKED:
+		*what = ICMPMSG_PROHIBITED;
+		return true;
+	default:
+		*what = ICMPMSG_HOST_UNREACH;
+		return true;
+	}
+}
+
+/* The packet itself is gone: its heads are quoted, by which the client finds the socket. */
+static void assoc_bounce(struct dgram *d, const struct addr *party, int err)
+{
+	struct assoc *a = of(d);
+	struct ippkt ip = {.src = a->end.ip, .proto = IPPKT_UDP, .ttl = 1};
+	struct udp_head udp = {.sport = a->end.port, .len = a->last_len};
+	uint8_t quote[IPPKT_HEAD_MAX + IPPKT_UDP_HEAD];
+	struct wr w = wr_of(quote, sizeof(quote));
+	enum icmpmsg_error what;
+	struct ipport to;
+
+	if (a->ours || !complaint(err, &what) || !addr_to_ipport(party, &to) ||
+	    to.ip.family != a->end.ip.family)
+		return;
+	ip.dst = to.ip;
+	udp.dport = to.port;
+	if (ippkt_encode_head(&w, &ip, udp.len) == 0 && udp_head_encode(&w, &udp, 0) == 0)
+		pktsend_bounce(a->u->link, &a->u->gate, loop_now(a->u->loop), &to.ip, &a->end.ip,
+			       what, span_of(quote, w.n));
+}
+
 static void assoc_destroy(struct garbage *g)
 {
 	free(of(container_of(g, struct dgram, garbage)));
@@ -111,29 +155,8 @@ static const struct dgram_ops assoc_ops = {
 	.name = "tun",
 	.send = assoc_send,
 	.close = assoc_close,
+	.bounce = assoc_bounce,
 };
-
-/* What a router says for a flow that ended like this; false: nothing. */
-static bool complaint(int err, enum icmpmsg_error *what)
-{
-	switch (-err) {
-	case ERR_NONE:
-	case ERR_TIMEOUT:
-	case ERR_LIMIT:
-	case ERR_NOMEM:
-	case ERR_CLOSED:
-		return false;
-	case ERR_REFUSED:
-		*what = ICMPMSG_PORT_UNREACH;
-		return true;
-	case ERR_BLOCKED:
-		*what = ICMPMSG_PROHIBITED;
-		return true;
-	default:
-		*what = ICMPMSG_HOST_UNREACH;
-		return true;
-	}
-}
 
 static void on_verdict(struct flow_hook *h, struct stream **in, int err)
 {
@@ -289,6 +312,7 @@ void tun_udp_input(struct tun_udp *u, const struct ippkt *ip, struct buf *pkt, u
 		return;
 	}
 	if (!a->ours) {
+		a->last_len = h.len;
 		list_del(&a->age);
 		list_add_tail(&u->by_age, &a->age);
 	}

@@ -22,7 +22,8 @@ static bool same(const struct muxcool_frame *a, const struct muxcool_frame *b)
 static bool same_extension(const struct muxext *a, const struct muxext *b)
 {
 	return a->has == b->has && a->capabilities == b->capabilities && a->window == b->window &&
-	       a->credit == b->credit && a->refusal == b->refusal && span_eq(a->line, b->line);
+	       a->credit == b->credit && a->refusal == b->refusal && span_eq(a->line, b->line) &&
+	       a->bounce == b->bounce && ipport_eq(&a->bounced, &b->bounced);
 }
 
 static void check_extension(const struct muxcool_frame *f)

@@ -111,7 +111,8 @@ struct pair {
 	struct dgram *d;
 	struct dgram_user on_d;
 	struct buf *pkt;
-	struct addr party;
+	struct addr party, back; /* where a datagram came back from */
+	int back_err;
 };
 
 static void pair_session(struct mux_user *u, struct mux *m, const struct mux_request *req,
@@ -175,6 +176,15 @@ static void pair_packet_end(struct dgram_user *u, struct dgram *d, int err)
 	p->d = NULL;
 }
 
+static void pair_bounce(struct dgram_user *u, struct dgram *d, const struct addr *to, int err)
+{
+	struct pair *p = container_of(u, struct pair, on_d);
+
+	(void)d;
+	p->back = *to;
+	p->back_err = err;
+}
+
 static struct pair *pair_new(bool addresses)
 {
 	struct pair *p = calloc(1, sizeof(*p));
@@ -187,7 +197,7 @@ static struct pair *pair_new(bool addresses)
 	one = turn_pair(p->l, &fd);
 	p->on_client = (struct mux_user){pair_session, client_end};
 	p->on_server = (struct mux_user){pair_session, server_end};
-	p->on_d = (struct dgram_user){pair_packet, pair_packet_end};
+	p->on_d = (struct dgram_user){pair_packet, pair_packet_end, NULL};
 	p->client = mux_new(one, NULL, &c, &p->on_client);
 	p->server = mux_new(stream_tcp_new(p->l, fd), NULL, &s, &p->on_server);
 	p->server_reads = true;
@@ -406,6 +416,41 @@ static void datagrams_keep_their_addresses(void **state)
 	pair_free(p);
 }
 
+/* The one who reaches the targets is told by ICMP, and tells the one who asked. */
+static void what_comes_back_is_told(void **state)
+{
+	struct pair *p = pair_new(true);
+	struct mux_request r = request(CONF_UDP);
+	struct dgram_user asks = {pair_packet, pair_packet_end, pair_bounce};
+	struct addr other;
+	struct dgram *d;
+
+	(void)state;
+	addr_parse(&other, span_str("9.9.9.9:53"));
+	d = mux_open_dgram(p->client, &r);
+	p->on_d = asks;
+	dgram_send(d, &r.target, buf_copy(span_str("first")));
+	turn_until(p->l, p->d != NULL);
+	dgram_attach(p->d, NULL);
+	dgram_attach(d, &p->on_d);
+	turn_until(p->l, mux_peer_is_ours(p->client));
+	dgram_send(p->d, &other, buf_new(0)); /* empty ones, too, are datagrams */
+	turn_until(p->l, p->pkt != NULL && p->pkt->len == 0);
+	assert_true(addr_eq(&p->party, &other));
+	dgram_bounce(p->d, &other, -ERR_REFUSED);
+	turn_until(p->l, p->back_err != 0);
+	assert_int_equal(p->back_err, -ERR_REFUSED);
+	assert_true(addr_eq(&p->back, &other));
+	dgram_bounce(p->d, &r.target, -ERR_BLOCKED);
+	turn_until(p->l, p->back_err != -ERR_REFUSED);
+	assert_int_equal(p->back_err, -ERR_BLOCKED);
+	assert_true(addr_eq(&p->back, &r.target));
+	dgram_close(d, 0);
+	dgram_close(p->d, 0);
+	turn_idle(p->l);
+	pair_free(p);
+}
+
 /* ---- a raw peer ---- */
 
 struct raw {
@@ -422,7 +467,7 @@ static struct raw *raw_new(void)
 	r->p.l = loop_new(0);
 	s = turn_pair(r->p.l, &r->fd);
 	r->p.on_server = (struct mux_user){pair_session, server_end};
-	r->p.on_d = (struct dgram_user){pair_packet, pair_packet_end};
+	r->p.on_d = (struct dgram_user){pair_packet, pair_packet_end, NULL};
 	r->p.server = mux_new(s, NULL, &c, &r->p.on_server);
 	r->p.server_reads = true;
 	return r;
@@ -640,7 +685,7 @@ static void lone_xudp_session(void **state)
 	(void)state;
 	r->p.l = loop_new(0);
 	r->p.on_server = (struct mux_user){pair_session, server_end};
-	r->p.on_d = (struct dgram_user){pair_packet, pair_packet_end};
+	r->p.on_d = (struct dgram_user){pair_packet, pair_packet_end, NULL};
 	r->p.server = mux_new(turn_pair(r->p.l, &r->fd), NULL, &c, &r->p.on_server);
 	SAY(r, "\0\x14\0\0\x01\x01\x02\0\x35\x01\x08\x08\x08\x08\x01\x02\x03\x04\x05\x06\x07\x08"
 	       "\0\x03"
@@ -656,6 +701,15 @@ static void lone_xudp_session(void **state)
 	addr_parse(&from, span_str("1.2.3.4:5"));
 	dgram_send(r->p.d, &from, buf_copy(span_str("no")));
 	EXPECT(r, "\0\x0c\0\0\x02\x01\x02\0\x05\x01\x01\x02\x03\x04\0\x02no");
+	/* A stock client never hears of what comes back: the next thing that it reads is an answer. */
+	dgram_bounce(r->p.d, &from, -ERR_REFUSED);
+	dgram_send(r->p.d, &nobody, buf_copy(span_str("go")));
+	EXPECT(r, "\0\x04\0\0\x02\x01\0\x02go");
+	/* One of ours has said so, and is not answered. */
+	SAY(r, "\0\x10\0\0\x02\0\x47\x01\x01\x08\0\0\0\x02\0\x10\0\0");
+	turn_until(r->p.l, mux_peer_is_ours(r->p.server));
+	dgram_bounce(r->p.d, &from, -ERR_REFUSED);
+	EXPECT(r, "\0\x10\0\0\x02\0\x47\x01\x08\x08\x01\0\x05\x01\x01\x02\x03\x04");
 	dgram_close(r->p.d, 0);
 	turn_until(r->p.l, r->p.server_end != 0);
 	close(r->fd);
@@ -716,6 +770,7 @@ int main(void)
 		cmocka_unit_test(half_close_and_answer),
 		cmocka_unit_test(verdicts),
 		cmocka_unit_test(datagrams_keep_their_addresses),
+		cmocka_unit_test(what_comes_back_is_told),
 		cmocka_unit_test(stock_client_is_served),
 		cmocka_unit_test(unknown_sessions_and_odd_frames),
 		cmocka_unit_test(extension_that_comes_alone),

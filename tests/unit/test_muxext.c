@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <cmocka.h>
 
 #include "base/err.h"
@@ -50,6 +51,39 @@ static void every_record(void **state)
 	for (size_t n = 0, whole = w.n; n < whole; n++) {
 		w = wr_of(b, n);
 		assert_int_equal(muxext_encode(&w, 1, &all), -ERR_LIMIT);
+	}
+}
+
+static void bounces(void **state)
+{
+	static const char v4[] = "0010 0000 02 00 47 01 08 08 01 0035 01 c0000207";
+	static const char v6[] = "001c 0009 02 00 47 01 08 14 04 0050 03 "
+				 "20010db8000000000000000000000001";
+	struct muxext e, x = {.has = MUXEXT_BOUNCED, .bounce = MUXEXT_BY_TARGET};
+	uint8_t b[MUXEXT_FRAME_MAX];
+	struct wr w = wr_of(b, sizeof(b));
+
+	(void)state;
+	x.bounced.port = 53;
+	ip_parse(&x.bounced.ip, span_str("192.0.2.7"));
+	assert_int_equal(muxext_encode(&w, 0, &x), 0);
+	assert_bytes(w, v4);
+	assert_int_equal(decode(&e, v4), 0);
+	assert_int_equal(e.has, MUXEXT_BOUNCED);
+	assert_int_equal(e.bounce, MUXEXT_BY_TARGET);
+	assert_true(ipport_eq(&e.bounced, &x.bounced));
+	assert_int_equal(decode(&e, v6), 0);
+	assert_int_equal(e.bounce, MUXEXT_BLOCKED);
+	assert_int_equal(e.bounced.ip.family, 6);
+	/* A name means nothing; what is cut, or no address, is nothing of ours. */
+	assert_int_equal(decode(&e, "000e 0009 02 00 47 01 08 06 01 0050 02 01 61"), 0);
+	assert_int_equal(e.has, 0);
+	for (unsigned n = 0; n < 8; n++) {
+		char cut[64];
+		int at = snprintf(cut, sizeof(cut), "%04x 0009 02 00 47 01 08 %02x", 8 + n, n);
+
+		snprintf(cut + at, sizeof(cut) - (size_t)at, "%.*s", (int)(2 * n), "01003501c00002");
+		assert_int_equal(decode(&e, cut), -ERR_MALFORMED);
 	}
 }
 
@@ -162,7 +196,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_record),
-		cmocka_unit_test(traces),		 cmocka_unit_test(single_records),
+		cmocka_unit_test(traces),
+		cmocka_unit_test(bounces),		 cmocka_unit_test(single_records),
 		cmocka_unit_test(the_future_is_skipped), cmocka_unit_test(not_ours),
 		cmocka_unit_test(cut_records),		 cmocka_unit_test(refusals_and_codes),
 	};

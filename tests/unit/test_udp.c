@@ -25,7 +25,9 @@ struct ear {
 	struct udp_listener *l;
 	struct dgram *d;
 	struct ipport from, to;
-	struct addr who;
+	struct addr who, back; /* where a packet came back from */
+	unsigned n_back;
+	int back_err;
 	size_t len[KEEP];
 	uint8_t first[KEEP];
 	unsigned n;
@@ -71,6 +73,20 @@ static void on_client_packet(struct dgram_user *u, struct dgram *d, const struct
 	}
 }
 
+static void on_client_bounce(struct dgram_user *u, struct dgram *d, const struct addr *to, int err)
+{
+	struct ear *e = container_of(u, struct ear, client);
+
+	(void)d;
+	e->back = *to;
+	e->back_err = err;
+	e->n_back++;
+	if (e->hang_up) {
+		dgram_close(d, 0);
+		e->d = NULL;
+	}
+}
+
 static void on_client_end(struct dgram_user *u, struct dgram *d, int err)
 {
 	(void)u;
@@ -109,6 +125,7 @@ static void associate(struct ear *e, struct loop *l, struct resolver *r,
 	memset(e, 0, sizeof(*e));
 	e->client.on_packet = on_client_packet;
 	e->client.on_end = on_client_end;
+	e->client.on_bounce = on_client_bounce;
 	e->d = dgram_udp_new(l, r, spec ? spec : &plain, why);
 	if (!e->d)
 		fail_msg("%s", why);
@@ -221,6 +238,45 @@ static void queue_is_bounded(void **state)
 		dgram_send(c.d, &to, packet(DGRAM_MAX, 1));
 	assert_true(buf_live() * DGRAM_MAX <= UDP_QUEUE_BYTES);
 	end(l, &s, &c);
+}
+
+/* A port that nobody listens on says so, and what goes to others does not suffer. */
+static void what_comes_back_is_told(void **state)
+{
+	static const char *const hosts[] = {"127.0.0.1", "::1"};
+	struct loop *l = loop_new(0);
+	struct ear s, c;
+
+	(void)state;
+	serve(&s, l, "[::]:0", NULL);
+	associate(&c, l, NULL, NULL);
+	for (unsigned i = 0; i < 2; i++) {
+		struct addr to = server_addr(&s, hosts[i]), nobody = to;
+
+		nobody.port = 1;
+		c.n_back = s.n = 0;
+		for (unsigned k = 0; k < 3; k++) {
+			dgram_send(c.d, &nobody, packet(10, 1));
+			turn_until(l, c.n_back > k);
+			assert_int_equal(c.back_err, -ERR_REFUSED);
+			assert_true(addr_eq(&c.back, &nobody));
+		}
+		for (unsigned k = 0; k < 40; k++) {
+			dgram_send(c.d, &nobody, packet(10, 1));
+			dgram_send(c.d, &to, packet(20, 2));
+			turn_until(l, s.n == k + 1);
+		}
+	}
+	turn_idle(l);
+	c.hang_up = true;
+	c.n_back = 0;
+	dgram_send(c.d, &c.back, packet(10, 1));
+	turn_until(l, c.n_back);
+	assert_null(c.d);
+	c.d = NULL;
+	udp_listener_close(s.l);
+	loop_free(l);
+	assert_int_equal(buf_live(), 0);
 }
 
 /* The client wrote to 127.0.0.3: an answer from 127.0.0.1 would be a stranger's. */
@@ -508,6 +564,7 @@ int main(void)
 		cmocka_unit_test(all_sizes),
 		cmocka_unit_test(bursts_keep_their_shape),
 		cmocka_unit_test(queue_is_bounded),
+		cmocka_unit_test(what_comes_back_is_told),
 		cmocka_unit_test(answers_leave_from_where_they_were_asked),
 		cmocka_unit_test(both_families_from_one_port),
 		cmocka_unit_test(bad_targets_do_no_harm),
