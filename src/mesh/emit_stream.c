@@ -164,6 +164,16 @@ static void tell_source(struct emit *e, cJSON *settings)
 		tell_one(e, list, &v->lans[i].real, &v->lans[i].seen);
 }
 
+/* Without the suffix Vision's clients refuse UDP to port 443, which makes browsers take TCP. That
+ * is of use where flows leave for the internet, as those of phones do; between nodes it is a hole. */
+static const char *flow(const struct emit *e)
+{
+	if (strcmp(e->m->flow, "xtls-rprx-vision") != 0 ||
+	    e->m->nodes[e->node].kind == MESH_PHONE)
+		return e->m->flow;
+	return "xtls-rprx-vision-udp443";
+}
+
 void emit_to_hub(struct emit *e, cJSON *outbounds, const char *tag, int hub,
 		 const struct uuid *uuid, const char *reverse)
 {
@@ -183,7 +193,7 @@ void emit_to_hub(struct emit *e, cJSON *outbounds, const char *tag, int hub,
 		emit_str(e, s, "id", id);
 		emit_str(e, s, "encryption", "none");
 		if (!reverse && *mesh_flow(e->m, (size_t)hub))
-			emit_str(e, s, "flow", e->m->flow);
+			emit_str(e, s, "flow", flow(e));
 		/* Known beforehand, so the first closed port looks closed as well. */
 		if (!reverse && ours(e, e->node) && ours(e, hub)) {
 			emit_bool(e, s, "garenne", true);

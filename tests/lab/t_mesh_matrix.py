@@ -153,5 +153,8 @@ def scan_udp(t):
     """The same for nmap -sU: what ICMP says there is said here."""
     m = Mesh(t, hubs=1, sites=2)
     m.wait_up()
+    with t.cell("443"):
+        t.server(traffic.UdpServer, m.ns("bpc"), port=443)
+        traffic.udp_ask(traffic.Direct(m.ns("pnas")), m.at["bpc"][4], 443)
     scans(m, ("bpc", "berlin", "hub"), "pnas", True,
           {"open", "closed", "filtered", "open|filtered"})
