@@ -92,6 +92,7 @@ class World:
 
     def leads(self, prefixes):
         """What the owners tell their routers."""
+        self.led = list(prefixes)
         for site in self.sites:
             self.router(site).ip(*(f"route add {p} via {GATE[':' in p]}" for p in prefixes))
 
@@ -118,11 +119,13 @@ class World:
                              f"address add {addr}/24 dev eth0")
 
     def rehouse(self, site, addr, addr6):
-        """The site's own address in its LAN changes; its neighbours keep the old way to it."""
+        """The site's own address in its LAN changes, and its router is told."""
         self.net[site].ip("address flush dev eth0 scope global", f"address add {addr}/24 dev eth0",
                           f"address add {addr6}/64 dev eth0 nodad",
                           f"route replace default via {ROUTER[0]}",
                           f"route replace ::/0 via {ROUTER[1]}")
+        self.router(site).ip(*(f"route replace {p} via {(addr, addr6)[':' in p]}"
+                               for p in self.led))
 
     def roam(self, role, addr):
         self.net[role].ip("address flush dev eth0 scope global", f"address add {addr}/24 dev eth0")
