@@ -103,8 +103,10 @@ class World:
 
     # What can go wrong.
 
-    def set_line(self, role, line):
-        self.cables[role].set(line)
+    def set_lines(self, lines):
+        for role, cable in self.cables.items():
+            self.lines[role] = lines[role]
+            cable.set(lines[role])
 
     def cut(self, role):
         """Packets vanish, both ways, without a word."""
