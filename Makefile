@@ -218,8 +218,10 @@ bench: $(B)/garenne
 install: $(B)/garenne
 	install -D -m 755 $(B)/garenne $(DESTDIR)$(PREFIX)/bin/garenne
 	install -D -m 644 docs/man/garenne.1 $(DESTDIR)$(PREFIX)/share/man/man1/garenne.1
-	sed 's|@BINDIR@|$(PREFIX)/bin|' scripts/garenne@.service | install -D -m 644 /dev/stdin \
-		$(DESTDIR)$(PREFIX)/lib/systemd/system/garenne@.service
+	for u in garenne@ garenne-mesh@; do \
+		sed 's|@BINDIR@|$(PREFIX)/bin|' scripts/$$u.service | install -D -m 644 /dev/stdin \
+			$(DESTDIR)$(PREFIX)/lib/systemd/system/$$u.service || exit 1; \
+	done
 
 clean:
 	rm -rf build

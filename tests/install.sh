@@ -28,8 +28,9 @@ if command -v groff >/dev/null; then
 	[ -z "$faults" ] || fail "the manual page: $faults"
 fi
 
-unit=$root/opt/test/lib/systemd/system/garenne@.service
-grep -q '^ExecStart=/opt/test/bin/garenne run ' "$unit" ||
-	fail "the unit does not start the installed program"
-[ "$(find "$root" -type f | wc -l)" = 3 ] || fail "not just three files were installed"
-echo "install: program, manual and unit are where they belong"
+for unit in garenne@ garenne-mesh@; do
+	grep -q '^ExecStart=/opt/test/bin/garenne run ' "$root/opt/test/lib/systemd/system/$unit.service" ||
+		fail "the unit $unit does not start the installed program"
+done
+[ "$(find "$root" -type f | wc -l)" = 4 ] || fail "not just four files were installed"
+echo "install: program, manual and units are where they belong"

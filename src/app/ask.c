@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "app/cli.h"
-#include "app/ctlsock.h"
+#include "base/rundir.h"
 #include "net/sock_unix.h"
 
 enum { PATH_TEXT = 160, WAIT_S = 35, ANSWER_MAX = 256 << 20, CHUNK = 64 << 10 };
@@ -137,7 +137,7 @@ static int ask_all(const struct command *c, const cJSON *request, struct ask_ans
 	char folder[PATH_TEXT];
 	int code = EXIT_OK;
 
-	if (ctlsock_folder(folder, sizeof(folder)))
+	if (rundir(folder, sizeof(folder)))
 		find(&s, folder, true);
 	for (size_t i = 0; i < s.n; i++) {
 		cJSON *answer = ask_one(s.path[i], request);

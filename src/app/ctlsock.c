@@ -13,6 +13,7 @@
 #include "app/tracer.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/rundir.h"
 #include "net/listen.h"
 #include "net/sock_unix.h"
 #include "net/stream_tcp.h"
@@ -295,21 +296,6 @@ static bool may_accept(struct listener_user *u, struct listener *l)
 
 /* ---- where it lies ---- */
 
-const char *ctlsock_folder(char *out, size_t cap)
-{
-	const char *user = getenv("XDG_RUNTIME_DIR"), *unit = getenv("RUNTIME_DIRECTORY");
-
-	if (unit && *unit == '/' && !strchr(unit, ':'))
-		snprintf(out, cap, "%s", unit);
-	else if (geteuid() == 0)
-		snprintf(out, cap, "/run/garenne");
-	else if (user && *user == '/')
-		snprintf(out, cap, "%s/garenne", user);
-	else
-		return NULL;
-	return out;
-}
-
 /* What a killed process left: nobody answers there any more. */
 static void sweep(const char *folder)
 {
@@ -347,7 +333,7 @@ static const char *socket_path(const struct conf_control *conf, char *out, size_
 		snprintf(out, cap, "%s%s", conf->socket, open_to_all ? ",0600" : "");
 		return out;
 	}
-	if (!ctlsock_folder(folder, sizeof(folder)))
+	if (!rundir(folder, sizeof(folder)))
 		return NULL;
 	if (mkdir(folder, 0755) == 0 || errno == EEXIST)
 		sweep(folder);

@@ -18,9 +18,6 @@
 
 struct ctlsock;
 
-/** The folder where sockets lie when the configuration names none, with the rights of this user;
- * returns @out, or NULL when there is none. */
-const char *ctlsock_folder(char *out, size_t cap);
 
 /** Listens on the first worker, before the loops run. Borrows @v and @stopping. Gives; NULL when
  * it is switched off or cannot be (a line is logged, the program works without). */

@@ -9,10 +9,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/rundir.h"
 
-#define DIR_STATE "/run/garenne"
-
-enum { TEXT = 128, ALL = 2048 };
+enum { TEXT = 160, FOLDER = 100, ALL = 2048 };
 
 static bool read_text(const char *path, char *out, size_t cap)
 {
@@ -41,9 +40,12 @@ static bool write_text(const char *path, int flags, const char *text)
 static void state_path(const char *name, char out[TEXT])
 {
 	struct stat st = {0};
+	char folder[FOLDER];
 
 	stat("/proc/self/ns/net", &st);
-	snprintf(out, TEXT, DIR_STATE "/%.15s.%llu.rp_filter", name, (unsigned long long)st.st_ino);
+	snprintf(out, TEXT, "%s/%.15s.%llu.rp_filter",
+		 rundir(folder, sizeof(folder)) ? folder : "/nowhere", name,
+		 (unsigned long long)st.st_ino);
 }
 
 static void sysctl_path(const char *dev, char out[TEXT])
@@ -53,7 +55,7 @@ static void sysctl_path(const char *dev, char out[TEXT])
 
 void rpfilter_loosen(const char *name, const char *dev)
 {
-	char state[TEXT], sysctl[TEXT], old[16], line[TEXT];
+	char state[TEXT], sysctl[TEXT], folder[FOLDER] = "", old[16], line[TEXT];
 
 	state_path(name, state);
 	sysctl_path(dev, sysctl);
@@ -61,7 +63,8 @@ void rpfilter_loosen(const char *name, const char *dev)
 		return;
 	old[strcspn(old, "\n")] = 0;
 	snprintf(line, sizeof(line), "%s %s\n", old, dev);
-	if ((mkdir(DIR_STATE, 0755) == -1 && errno != EEXIST) ||
+	rundir(folder, sizeof(folder));
+	if ((mkdir(folder, 0755) == -1 && errno != EEXIST) ||
 	    !write_text(state, O_CREAT | O_APPEND, line)) {
 		log_warn("tun", "rp_filter of %s stays strict, for its old value cannot be kept in "
 				"%s: %s. Answers to our own connections may be dropped", dev, state,
