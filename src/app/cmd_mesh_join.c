@@ -18,7 +18,7 @@
 #include "crypto/secret.h"
 #include "crypto/sha.h"
 
-enum { ASK_MS = 20000, ROUNDS = 3, PAUSE_S = 2, TEXT_MAX = 2 * JOINTOKEN_TEXT_MAX };
+enum { ASK_MS = 20000, ROUNDS = 3, PAUSE_S = 2, TEXT_MAX = 2 * JOINTOKEN_TEXT_MAX, SHOWN_MAX = 15 };
 
 struct join {
 	struct jointoken token;
@@ -73,18 +73,21 @@ static bool read_token(const struct opts_list *words, char text[TEXT_MAX])
 
 static void say_fault(enum jointoken_fault fault, size_t at, const char *text)
 {
+	char word[SHOWN_MAX + 1]; /* not more: it may be another secret */
+
+	snprintf(word, sizeof(word), "%s", text + strspn(text, " \t\r\n"));
 	switch (fault) {
 	case JOINTOKEN_FOREIGN:
-		if (text[strspn(text, " \t\r\n")] == 0)
+		if (*word == 0)
 			say("found nothing, expected the token: the line that \"garenne mesh token\" "
 			    "printed");
 		else
-			say("this is no token: found \"%.12s...\", expected garenne-join-1. and what "
-			    "follows it", text + strspn(text, " \t\r\n"));
+			say("this is no token: found \"%.*s\", expected garenne-join-1. and what "
+			    "follows it", (int)strcspn(word, " \t\r\n"), word);
 		break;
 	case JOINTOKEN_VERSION:
-		say("this token was made by another version of garenne: found \"%.15s\", expected "
-		    "garenne-join-1.", text + strspn(text, " \t\r\n"));
+		say("this token was made by another version of garenne: found \"%s\", expected "
+		    "garenne-join-1.", word);
 		break;
 	case JOINTOKEN_CHARACTER:
 		say("the token has a character that none has, at place %zu: expected A-Z, a-z, 0-9, "
@@ -173,7 +176,7 @@ static enum turn ask_one(struct join *j, const struct jointoken_hub *h)
 		    "or forgotten long after its end", hub_name(h));
 		turn = TURN_NEXT;
 	} else {
-		say("%s has the ticket, or not, but cannot use it: its log says why", hub_name(h));
+		say("%s cannot serve this token: its log says why", hub_name(h));
 		turn = TURN_NEXT;
 	}
 	joiner_reply_fini(&r);

@@ -40,17 +40,17 @@ static uint8_t *slurp_of(const char *folder, const char *name, const char *end, 
 static void print_one(const char *folder, const char *name)
 {
 	char when[STAMP_TEXT], from[64];
-	struct jointicket t = {.node = "?"};
-	struct joinmark m;
+	struct jointicket t = {.expires_s = 0};
+	struct joinmark m = {.node = "?"};
 	size_t n;
 	uint8_t *b = slurp_of(folder, name, ".ticket", JOINTICKET_MAX, &n);
 	bool ticket = b && jointicket_decode(&t, span_of(b, n)) > 0, mark;
 
 	free(b);
-	b = slurp_of(folder, name, ".used", JOINMARK_LEN, &n);
+	b = slurp_of(folder, name, ".used", JOINMARK_MAX, &n);
 	mark = b && joinmark_decode(&m, span_of(b, n)) > 0;
 	free(b);
-	printf("%s/%.8s...  %-16s ", folder, name, t.node);
+	printf("%s/%.8s...  %-16s ", folder, name, ticket ? t.node : m.node);
 	if (mark)
 		printf("used %s by %s%s\n", stamp_text(m.when_s, when),
 		       ip_text(&m.from, from, sizeof(from)),

@@ -22,22 +22,39 @@ static bool name_ok(struct span s)
 	return s.n > 0 && s.n <= JOINTOKEN_NODE_MAX;
 }
 
+/* 1, 0 when more bytes are needed, or -ERR_MALFORMED. */
+static int name_read(struct rd *r, char out[JOINTOKEN_NODE_MAX + 1])
+{
+	struct span name = rd_take(r, rd_u8(r));
+
+	if (r->bad)
+		return 0;
+	if (!name_ok(name))
+		return -ERR_MALFORMED;
+	memcpy(out, name.p, name.n);
+	out[name.n] = 0;
+	return 1;
+}
+
+static void name_write(struct wr *w, struct span name)
+{
+	wr_u8(w, (unsigned)name.n);
+	wr_bytes(w, name.p, name.n);
+}
+
 ssize_t jointicket_decode(struct jointicket *out, struct span in)
 {
 	struct rd r = rd_of(in);
 	int head = joinwire_head_read(&r, ticket_head);
 	struct jointicket t = {.expires_s = rd_u64(&r)};
-	struct span name;
 	uint32_t n;
+	int name;
 
 	if (head <= 0)
 		return head;
-	name = rd_take(&r, rd_u8(&r));
-	if (r.bad)
-		return 0;
-	if (!name_ok(name))
-		return -ERR_MALFORMED;
-	memcpy(t.node, name.p, name.n);
+	name = name_read(&r, t.node);
+	if (name <= 0)
+		return name;
 	n = rd_u32(&r);
 	if (r.bad)
 		return 0;
@@ -59,8 +76,7 @@ int jointicket_encode(struct wr *out, const struct jointicket *in)
 		return -ERR_MALFORMED;
 	joinwire_head_write(out, ticket_head);
 	wr_u64(out, in->expires_s);
-	wr_u8(out, (unsigned)name.n);
-	wr_bytes(out, name.p, name.n);
+	name_write(out, name);
 	wr_u32(out, (uint32_t)in->sealed.n);
 	wr_bytes(out, in->sealed.p, in->sealed.n);
 	return out->bad ? -ERR_LIMIT : 0;
@@ -73,6 +89,7 @@ ssize_t joinmark_decode(struct joinmark *out, struct span in)
 	struct rd r = rd_of(in);
 	int head = joinwire_head_read(&r, mark_head);
 	struct joinmark m = {.when_s = rd_u64(&r)};
+	int name;
 
 	if (head <= 0)
 		return head;
@@ -80,19 +97,25 @@ ssize_t joinmark_decode(struct joinmark *out, struct span in)
 	if (!joinwire_ip_read(&r, &m.from))
 		return r.bad ? 0 : -ERR_MALFORMED;
 	rd_copy(&r, m.claim, sizeof(m.claim));
-	if (r.bad)
-		return 0;
+	name = name_read(&r, m.node);
+	if (name <= 0)
+		return name;
 	*out = m;
 	return (ssize_t)(in.n - r.n);
 }
 
 int joinmark_encode(struct wr *out, const struct joinmark *in)
 {
+	struct span name = span_str(in->node);
+
+	if (!name_ok(name))
+		return -ERR_MALFORMED;
 	joinwire_head_write(out, mark_head);
 	wr_u64(out, in->when_s);
 	wr_u64(out, in->expires_s);
 	joinwire_ip_write(out, &in->from);
 	wr_bytes(out, in->claim, sizeof(in->claim));
+	name_write(out, name);
 	return out->bad ? -ERR_LIMIT : 0;
 }
 

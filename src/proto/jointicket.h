@@ -4,8 +4,9 @@
  *
  *     ticket   "GJT" u8 1 | u64 expires | u8 length, node's name | u32 n | n bytes sealed
  *     mark     "GJM" u8 1 | u64 when | u64 expires | address (joinwire.h) | 32 bytes
+ *              | u8 length, node's name
  *
- * Times are seconds since 1970. The last field of a mark is the SHA-256 of the
+ * Times are seconds since 1970. The 32 bytes of a mark are the SHA-256 of the
  * claim of whoever came first.
  *
  * From the secret of a token HKDF-SHA-256 (RFC 5869) derives, with no salt and the
@@ -28,7 +29,7 @@ enum {
 	JOINTICKET_TAG = 16,
 	JOINTICKET_SEALED_MAX = 1 << 20,
 	JOINTICKET_MAX = JOINTICKET_SEALED_MAX + 64, /* of a ticket's file */
-	JOINMARK_LEN = 4 + 8 + 8 + 1 + 16 + 32,
+	JOINMARK_MAX = 4 + 8 + 8 + 1 + 16 + 32 + 1 + JOINTOKEN_NODE_MAX,
 };
 
 struct jointicket {
@@ -41,6 +42,7 @@ struct joinmark {
 	uint64_t when_s, expires_s;
 	struct ip from; /* family 0: not known */
 	uint8_t claim[JOINTICKET_CLAIM]; /* hashed */
+	char node[JOINTOKEN_NODE_MAX + 1];
 };
 
 /** Bytes consumed, 0 when more are needed, -ERR_UNSUPPORTED for another version, -ERR_MALFORMED.
@@ -48,6 +50,7 @@ struct joinmark {
 ssize_t jointicket_decode(struct jointicket *out, struct span in);
 /** 0, -ERR_LIMIT or -ERR_MALFORMED. */
 int jointicket_encode(struct wr *out, const struct jointicket *in);
+/** The same; a mark borrows nothing. */
 ssize_t joinmark_decode(struct joinmark *out, struct span in);
 int joinmark_encode(struct wr *out, const struct joinmark *in);
 

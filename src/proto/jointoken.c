@@ -225,7 +225,7 @@ int jointoken_parse(struct jointoken *out, struct span text, enum jointoken_faul
 	size_t same = strlen(prefix);
 	struct jointoken t = {.n_hubs = 0};
 
-	*at = 0;
+	*at = n < 0 ? 0 : (size_t)n;
 	if (n < 0)
 		*fault = JOINTOKEN_LONG;
 	else if ((size_t)n < same && strncmp(line, prefix, (size_t)n) == 0 && n > 0)

@@ -45,7 +45,7 @@ static void tell(const struct desk *d, const struct joinmsg_request *q,
 {
 	char id[JOINTICKET_ID_TEXT], from[64];
 	static const char *const words[] = {
-		[JOINMSG_SERVED] = "served to", [JOINMSG_SPENT] = "taken off, as asked by",
+		[JOINMSG_SERVED] = "served to", [JOINMSG_SPENT] = "done with, says",
 		[JOINMSG_USED] = "used before, refused to", [JOINMSG_EXPIRED] = "expired, refused to",
 		[JOINMSG_UNKNOWN] = "unknown, asked for by", [JOINMSG_TROUBLE] = "refused to"};
 
@@ -58,7 +58,7 @@ static void tell(const struct desk *d, const struct joinmsg_request *q,
 	else
 		log_line(r->answer.status == JOINMSG_USED ? LOG_WARN : LOG_INFO, d->flow, "join",
 			 "ticket %.8s%s%s %s %s%s", id, *r->node ? " of " : "", r->node,
-			 words[r->answer.status], from, r->again ? ", who had it before" : "");
+			 words[r->answer.status], from, r->again ? ", who came first" : "");
 }
 
 static void answer(struct desk *d, const struct joinmsg_request *q)

@@ -60,7 +60,7 @@ static uint8_t *slurp(int dir, const char *name, size_t max, size_t *len)
 static int mark_read(const struct box *b, const char *name, struct joinmark *out)
 {
 	size_t n;
-	uint8_t *file = slurp(b->dir, name, JOINMARK_LEN, &n);
+	uint8_t *file = slurp(b->dir, name, JOINMARK_MAX, &n);
 	ssize_t used;
 
 	if (!file)
@@ -88,7 +88,7 @@ static int write_synced(int dir, const char *name, struct span bytes)
 /* Whole or not at all, and once. 0, or -1 and errno: EEXIST when somebody was faster. */
 static int mark_write(const struct box *b, const struct joinmark *m)
 {
-	uint8_t room[JOINMARK_LEN];
+	uint8_t room[JOINMARK_MAX];
 	struct wr w = wr_of(room, sizeof(room));
 	char temp[NAME_MAX_TEXT];
 	uint64_t lot;
@@ -214,6 +214,7 @@ static void second(const struct box *b, const struct joinmsg_request *q, struct 
 {
 	struct jointicket t;
 
+	memcpy(r->node, m->node, sizeof(r->node));
 	if (!secret_eq(m->claim, b->claim, sizeof(b->claim))) {
 		say_used(r, m);
 		return;
@@ -223,10 +224,9 @@ static void second(const struct box *b, const struct joinmsg_request *q, struct 
 		spend(b, r);
 	else if (b->now_s >= m->expires_s)
 		say_expired(r, m->expires_s);
-	else if (ticket_read(b, r, &t)) {
-		memcpy(r->node, t.node, sizeof(r->node));
+	else if (ticket_read(b, r, &t))
 		serve(b, q, r, &t);
-	} else if (r->answer.status == JOINMSG_UNKNOWN)
+	else if (r->answer.status == JOINMSG_UNKNOWN)
 		say_used(r, m); /* its own use, which is over */
 }
 
@@ -243,6 +243,7 @@ static void first(const struct box *b, const struct joinmsg_request *q, struct t
 		return;
 	}
 	m.expires_s = t.expires_s;
+	memcpy(m.node, t.node, sizeof(m.node));
 	memcpy(m.claim, b->claim, sizeof(m.claim));
 	if (mark_write(b, &m) == 0) {
 		serve(b, q, r, &t);

@@ -20,7 +20,7 @@ enum {
 
 struct ticketbox_reply {
 	struct joinmsg_answer answer; /* borrows from @file */
-	char node[JOINTOKEN_NODE_MAX + 1]; /* "" when no ticket was found */
+	char node[JOINTOKEN_NODE_MAX + 1]; /* "" when nothing was found */
 	bool again;		      /* served to one who had it before */
 	const char *trouble;	      /* what failed, with errno in @error; NULL: nothing */
 	int error;

@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 			 memcmp(room, data, w.n) != 0))
 		abort();
 	used = joinmark_decode(&m, in);
-	w = wr_of(room, JOINMARK_LEN);
+	w = wr_of(room, JOINMARK_MAX);
 	if (used > 0 && (joinmark_encode(&w, &m) != 0 || (ssize_t)w.n != used ||
 			 memcmp(room, data, w.n) != 0))
 		abort();

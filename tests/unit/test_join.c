@@ -189,7 +189,7 @@ static const char ticket_wire[] = "474a5401 0000000065000000 05 7061726973 00000
 				  "000102030405060708090a0b0c0d0e0f1011";
 static const char mark_wire[] =
 	"474a4d01 0000000065000000 0000000065000e10 04 c0000207 000000000000000000000000"
-	"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+	"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f 05 7061726973";
 
 static void tickets(void **state)
 {
@@ -245,13 +245,13 @@ static void marks(void **state)
 {
 	struct span whole = hex(mark_wire);
 	struct joinmark m, before;
-	uint8_t room[JOINMARK_LEN];
+	uint8_t room[JOINMARK_MAX];
 	struct wr w = wr_of(room, sizeof(room));
 	char text[64];
 
 	(void)state;
-	assert_int_equal(whole.n, JOINMARK_LEN);
-	assert_int_equal(joinmark_decode(&m, whole), JOINMARK_LEN);
+	assert_int_equal(joinmark_decode(&m, whole), whole.n);
+	assert_string_equal(m.node, "paris");
 	assert_int_equal(m.when_s, 0x65000000);
 	assert_int_equal(m.expires_s, 0x65000e10);
 	assert_string_equal(ip_text(&m.from, text, sizeof(text)), "192.0.2.7");
@@ -268,7 +268,7 @@ static void marks(void **state)
 	memset(&m.from, 0, sizeof(m.from));
 	w = wr_of(room, sizeof(room));
 	assert_int_equal(joinmark_encode(&w, &m), 0);
-	assert_int_equal(joinmark_decode(&m, span_of(room, w.n)), JOINMARK_LEN);
+	assert_int_equal(joinmark_decode(&m, span_of(room, w.n)), w.n);
 	room[25] = 1; /* an address of no family */
 	assert_int_equal(joinmark_decode(&m, span_of(room, w.n)), -ERR_MALFORMED);
 	free_hex(whole);
