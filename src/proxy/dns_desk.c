@@ -157,18 +157,63 @@ static struct addr upstream(const struct dns_desk *d, const struct addr *party)
 	return to;
 }
 
+static void settle(struct dns_desk *d, struct dns_sent *s)
+{
+	free(s->query);
+	s->query = NULL;
+	d->n_open--;
+}
+
 /* Remembers a query; the oldest one is forgotten for it when there are too many. */
-static void remember(struct dns_desk *d, const struct addr *party, const struct buf *msg)
+static void remember(struct dns_desk *d, const struct addr *party, const struct dnsmsg_query *q)
 {
 	struct dns_sent *s = &d->sent[d->next];
+	struct dnsmsg_query *copy = malloc(sizeof(*copy));
 
+	if (!copy)
+		return;
 	d->next = (d->next + 1) % DNS_DESK_OPEN;
-	if (s->open)
-		d->n_open--;
+	if (s->query)
+		settle(d, s);
 	d->n_open++;
-	s->open = true;
-	s->id = (uint16_t)(msg->data[0] << 8 | msg->data[1]);
+	*copy = *q;
+	s->query = copy;
 	s->party = *party;
+	s->due_ms = loop_now(d->loop) + DNS_DESK_PATIENCE_MS;
+	if (!timer_on(&d->patience))
+		timer_start(&d->patience, DNS_DESK_PATIENCE_MS);
+}
+
+/* No server answers what was asked before @due_ms. */
+static void give_up(struct dns_desk *d, uint64_t due_ms)
+{
+	const struct dnsmsg_answer sorry = {.rcode = DNSMSG_SERVFAIL};
+
+	for (unsigned i = 0; i < DNS_DESK_OPEN; i++) {
+		struct dns_sent *s = &d->sent[i];
+		struct dnsmsg_query *q = s->query;
+		struct addr party = s->party;
+
+		if (!q || s->due_ms > due_ms)
+			continue;
+		s->query = NULL;
+		d->n_open--;
+		answer(d, &party, q, &sorry);
+		free(q);
+	}
+}
+
+static void on_patience(struct timer *t)
+{
+	struct dns_desk *d = container_of(t, struct dns_desk, patience);
+	uint64_t now = loop_now(d->loop), next = UINT64_MAX;
+
+	give_up(d, now);
+	for (unsigned i = 0; i < DNS_DESK_OPEN; i++)
+		if (d->sent[i].query && d->sent[i].due_ms < next)
+			next = d->sent[i].due_ms;
+	if (next != UINT64_MAX)
+		timer_start(t, next > now ? next - now : 1);
 }
 
 /* Takes @msg. */
@@ -179,10 +224,9 @@ static void from_outside(struct dns_desk *d, struct buf *msg)
 	for (unsigned i = 0; msg->len >= DNSMSG_HEAD && i < DNS_DESK_OPEN; i++) {
 		struct dns_sent *s = &d->sent[i];
 
-		if (!s->open || s->id != id)
+		if (!s->query || s->query->id != id)
 			continue;
-		s->open = false;
-		d->n_open--;
+		settle(d, s);
 		d->user->on_answer(d->user, &s->party, msg);
 		return;
 	}
@@ -203,6 +247,16 @@ static void on_udp_end(struct dgram_user *u, struct dgram *udp, int err)
 
 	d->udp = NULL;
 	dgram_close(udp, err);
+	give_up(d, UINT64_MAX);
+}
+
+/* There is no server: the port is closed, or a router says so. */
+static void on_bounce(struct dgram_user *u, struct dgram *udp, const struct addr *to, int err)
+{
+	(void)udp;
+	(void)to;
+	(void)err;
+	give_up(container_of(u, struct dns_desk, on_udp), UINT64_MAX);
 }
 
 /* Takes @msg. */
@@ -220,9 +274,10 @@ static void forward_udp(struct dns_desk *d, const struct addr *to, struct buf *m
 		if (!d->udp) {
 			log_line(LOG_WARN, d->f->id, "dns", "%s", why);
 			buf_free(msg);
+			give_up(d, UINT64_MAX);
 			return;
 		}
-		d->on_udp = (struct dgram_user){on_packet, on_udp_end, NULL};
+		d->on_udp = (struct dgram_user){on_packet, on_udp_end, on_bounce};
 		dgram_attach(d->udp, &d->on_udp);
 	}
 	dgram_send(d->udp, to, msg);
@@ -277,8 +332,10 @@ static void on_up(struct stream_user *u, struct stream *s, unsigned events)
 		return;
 	if (n >= 0)
 		n = push_out(d);
-	if (n < 0)
+	if (n < 0) {
 		drop_up(d, 0);
+		give_up(d, UINT64_MAX);
+	}
 }
 
 static void on_dialed(struct dial_user *u, struct stream *s, int err, const char *why)
@@ -289,6 +346,7 @@ static void on_dialed(struct dial_user *u, struct stream *s, int err, const char
 	if (!s) {
 		log_line(LOG_INFO, d->f->id, "dns", "%s", why ? why : err_name(err));
 		bufq_clear(&d->out);
+		give_up(d, UINT64_MAX);
 		return;
 	}
 	d->up = s;
@@ -315,17 +373,20 @@ static void forward_tcp(struct dns_desk *d, const struct addr *to, struct buf *m
 	} else if (!d->dial) {
 		d->on_dialed.on_dialed = on_dialed;
 		d->dial = dialer_dial(d->conf->dialer, d->loop, to, d->f, &d->on_dialed);
-		if (!d->dial)
+		if (!d->dial) {
 			bufq_clear(&d->out);
+			give_up(d, UINT64_MAX);
+		}
 	}
 }
 
 /* Takes @msg. */
-static void forward(struct dns_desk *d, const struct addr *party, struct buf *msg)
+static void forward(struct dns_desk *d, const struct addr *party, const struct dnsmsg_query *q,
+		    struct buf *msg)
 {
 	struct addr to = upstream(d, party);
 
-	remember(d, party, msg);
+	remember(d, party, q);
 	(d->tcp ? forward_tcp : forward_udp)(d, &to, msg);
 }
 
@@ -345,7 +406,7 @@ static bool ask_zone(struct dns_desk *d, const struct addr *party, const struct 
 		return false;
 	case DNS_ZONE_NONE:
 		if (d->conf->conf->dns.rewrite.kind != ADDR_NONE) {
-			forward(d, party, msg);
+			forward(d, party, q, msg);
 			return true;
 		}
 		a.rcode = DNSMSG_NXDOMAIN;
@@ -378,7 +439,7 @@ void dns_desk_ask(struct dns_desk *d, const struct addr *party, struct buf *msg)
 		return;
 	v = dns_rules_judge(d->conf->rules, q.type, q.name);
 	if (v.action == CONF_DNS_DIRECT) {
-		forward(d, party, msg);
+		forward(d, party, &q, msg);
 		return;
 	}
 	buf_free(msg);
@@ -407,6 +468,7 @@ void dns_desk_init(struct dns_desk *d, const struct dns_desk_conf *conf, const s
 		 conf->conf->stream.security != CONF_SEC_NONE;
 	d->answer_max = answer_max;
 	list_init(&d->asked);
+	timer_init(&d->patience, f->loop, on_patience);
 }
 
 void dns_desk_fini(struct dns_desk *d)
@@ -417,6 +479,9 @@ void dns_desk_fini(struct dns_desk *d)
 		resolve_cancel(&q->req);
 		question_free(q);
 	}
+	timer_stop(&d->patience);
+	for (unsigned i = 0; i < DNS_DESK_OPEN; i++)
+		free(d->sent[i].query);
 	dgram_close(d->udp, 0);
 	d->udp = NULL;
 	if (d->dial)

@@ -4,6 +4,10 @@
  * the flow was going to or the configuration names. How queries come and
  * answers go, as datagrams or in a stream, is its user's business.
  *
+ * A forwarded query whose server cannot be reached, or that has no answer after
+ * DNS_DESK_PATIENCE_MS, is answered SERVFAIL: whoever asks waits longer, and then
+ * goes on to the next server of his anyway.
+ *
  * Bounds: DNS_DESK_OPEN queries under way, further ones are dropped as a busy
  * server would. An answer from outside is passed on only if its id belongs to a
  * query that was forwarded and not answered.
@@ -20,6 +24,7 @@
 
 enum {
 	DNS_DESK_OPEN = 32,
+	DNS_DESK_PATIENCE_MS = 4000, /* less than the 5 s of common resolvers */
 	DNS_DESK_QUEUE = 65536, /* bytes for a TCP server that is being dialled or slow */
 };
 
@@ -41,9 +46,9 @@ struct dns_question;
 
 /* A query that was forwarded. */
 struct dns_sent {
-	bool open;
-	uint16_t id;
+	struct dnsmsg_query *query; /* NULL: answered, or never used */
 	struct addr party;
+	uint64_t due_ms;
 };
 
 struct dns_desk {
@@ -57,6 +62,7 @@ struct dns_desk {
 	size_t n_open;	    /* those and the forwarded ones */
 	struct dns_sent sent[DNS_DESK_OPEN];
 	unsigned next;	    /* of @sent, to be reused first */
+	struct timer patience;
 	struct dgram *udp;  /* made when it is needed */
 	struct dgram_user on_udp;
 	struct dial *dial; /* the same */

@@ -13,7 +13,7 @@ import tempfile
 
 from . import LabError, Skip, configs, netns, traffic
 from .harness import test
-from .meshlab import GATE, Mesh
+from .meshlab import GATE, NAMES, Mesh
 from .peers import GARENNE, tool
 from .proc import until
 from .scene import expect
@@ -254,3 +254,29 @@ def loop(t):
             refused()  # time for whatever goes round
     t.note(f"{packets() - before} packets")
     expect(packets() - before < 300, f"{packets() - before} packets went by the device")
+
+
+@test("delivery/names-without-a-hub", limit=150, needs=(GARENNE,))
+def no_hub(t):
+    """A site's own names are answered, others SERVFAIL at once, or soon where the hub is silent."""
+    m = Mesh(t, hubs=1, sites=1, start=False)
+    m.start("paris")
+    desk = m.ns("pnas")
+    until(lambda: dig(desk, "paris.lab.mesh") == "NOERROR", 15, "the site's own name")
+    with t.cell("nobody listens"):
+        got = dig(desk, "+timeout=10", "hub.lab.mesh")
+        expect(got == "SERVFAIL", f"{got}")
+    with t.cell("silence"):
+        m.ns("hub").nft("""
+            table inet f {
+                chain in { type filter hook input priority 0; tcp dport 443 drop; }
+            }""")
+        got = dig(desk, "+timeout=5", "hub.lab.mesh")
+        expect(got == "SERVFAIL", f"{got}")
+
+
+def dig(ns, *argv):
+    with ns.inside():
+        p = subprocess.run(["dig", "@" + NAMES, "+tries=1", *argv], capture_output=True, text=True,
+                           timeout=30)
+    return p.stdout.split("status: ")[1].split(",")[0] if "status: " in p.stdout else "SILENT"

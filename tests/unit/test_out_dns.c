@@ -282,6 +282,31 @@ static void test_forwarded(void **state)
 	}
 }
 
+/* Nobody listens there: whoever asks is told, and need not wait. */
+static void test_no_server(void **state)
+{
+	static const struct conf_dns_rule rules[] = {{.action = CONF_DNS_DIRECT}};
+	struct conf_out_dns conf = {.rules = rules, .n_rules = 1};
+
+	(void)state;
+	for (int tcp = 0; tcp < 2; tcp++) {
+		struct loop *l = loop_new(1);
+		struct fakedns gone;
+		struct world w;
+
+		assert_true(fakedns_start(&gone, l, "127.0.0.1", 0));
+		conf.rewrite = addr_from_ipport(&gone.at);
+		conf.network = tcp ? CONF_TCP : 0;
+		fakedns_stop(&gone);
+		loop_free(l);
+		begin(&w, &conf, CONF_UDP);
+		for (uint16_t id = 1; id <= 3; id++)
+			assert_int_equal(ask(&w, id, DNSMSG_A, "four.test").rcode,
+					 DNSMSG_SERVFAIL);
+		end(&w);
+	}
+}
+
 /* Queries in a stream, in odd pieces, and the end of asking. */
 static void test_stream(void **state)
 {
@@ -325,6 +350,7 @@ int main(void)
 		cmocka_unit_test(test_zone),
 		cmocka_unit_test(test_zone_forwarded),
 		cmocka_unit_test(test_forwarded),
+		cmocka_unit_test(test_no_server),
 		cmocka_unit_test(test_stream),
 	};
 
