@@ -392,6 +392,31 @@ void dispatch_route(struct flow *f)
 		picked(f, &p);
 }
 
+bool dispatch_same_way(const struct flow *f, const struct addr *to)
+{
+	struct route_pick p = {0};
+	struct rule_view view;
+	struct route_attrs a;
+
+	if (!f->core->router)
+		return true;
+	fill_attrs(f, &a, &view);
+	a.target = to;
+	a.sniffed_name = NULL;
+	a.protocol = "";
+	a.attr = NULL;
+	switch (router_pick(f->core->router, &a, &p)) {
+	case ROUTE_RULE:
+		if (p.rule == f->rule || p.balancer)
+			return p.rule == f->rule || p.balancer == f->balancer;
+		return !f->balancer && f->out == core_outbound(f->core, p.outbound_tag);
+	case ROUTE_NONE:
+		return !f->rule && f->out == f->core->outbounds[0];
+	default:
+		return false;
+	}
+}
+
 /* Connections of ours do not go into the TUN: they are marked, their peers are pinned. If one does
  * all the same, it ends here, at its first packet, instead of going round. */
 static bool is_our_own(struct flow *f)
@@ -426,6 +451,7 @@ static void on_start(struct defer *d)
 	if (f->of_tun && is_our_own(f))
 		return;
 	if (f->out) {
+		f->forced = true;
 		open_flow(f);
 		return;
 	}
@@ -447,6 +473,8 @@ static void on_start(struct defer *d)
 /* Begins at the end of the turn: whoever dispatches is never called back from inside. */
 void flow_dispatch(struct flow *f)
 {
+	if (f->net == CONF_UDP)
+		addr_to_ipport(&f->target, &f->first);
 	defer_init(&f->start, f->loop, on_start);
 	defer_ask(&f->start);
 }

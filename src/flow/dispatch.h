@@ -18,6 +18,9 @@ void dispatch_elsewhere(struct flow *f, int err, const char *why);
 void dispatch_open(struct flow *f);
 /** The server of @o was reached. Any thread. */
 void dispatch_reached(struct outbound *o);
+/** Would the rules lead a datagram to @to by the way that @f has taken? False also when they cannot
+ * tell without asking for names. */
+bool dispatch_same_way(const struct flow *f, const struct addr *to);
 /** Sniffing is over: f->early, f->protocol, f->target, f->seen_name are set. */
 void dispatch_route(struct flow *f);
 

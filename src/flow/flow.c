@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "flow/core.h"
+#include "flow/fan.h"
 #include "flow/flowlog.h"
 #include "flow/history.h"
 #include "flow/sniffer.h"
@@ -157,7 +158,7 @@ static uint32_t udp_idle_ms(const struct flow *f)
 {
 	uint32_t idle = ms_of(conf_policy(f->core->conf, f->level)->conn_idle_s);
 	uint32_t cap = f->target.port == PORT_DNS ? UDP_DNS_MS :
-		       f->down == 0		  ? UDP_UNANSWERED_MS :
+		       f->down == 0 && !f->fan	  ? UDP_UNANSWERED_MS :
 						    idle;
 
 	return idle < cap ? idle : cap;
@@ -166,6 +167,7 @@ static uint32_t udp_idle_ms(const struct flow *f)
 static void end_dgrams(struct flow *f, int err, bool in_side)
 {
 	timer_stop(&f->idle);
+	fan_end(f, err);
 	dgram_close(f->in_dgram, err);
 	dgram_close(f->out_dgram, err);
 	f->in_dgram = f->out_dgram = NULL;
@@ -184,8 +186,10 @@ static void on_in_packet(struct dgram_user *u, struct dgram *d, const struct add
 	struct flow *f = container_of(u, struct flow, on_in_dgram);
 
 	(void)d;
-	f->up += pkt->len;
 	timer_extend(&f->idle, udp_idle_ms(f));
+	if (fan_takes(f, party, pkt))
+		return;
+	f->up += pkt->len;
 	if (f->asked && party->kind == ADDR_NAME && strcmp(party->name, f->asked->name) == 0) {
 		struct addr to = f->target;
 
@@ -203,6 +207,12 @@ static void on_out_packet(struct dgram_user *u, struct dgram *d, const struct ad
 
 	(void)d;
 	f->down += pkt->len;
+	timer_extend(&f->idle, udp_idle_ms(f));
+	dgram_send(f->in_dgram, party, pkt);
+}
+
+void flow_answer(struct flow *f, const struct addr *party, struct buf *pkt)
+{
 	timer_extend(&f->idle, udp_idle_ms(f));
 	dgram_send(f->in_dgram, party, pkt);
 }

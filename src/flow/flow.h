@@ -25,6 +25,7 @@
 
 struct balancer;
 struct core;
+struct fan;
 struct outbound;
 struct flow;
 struct conf_rule;
@@ -109,6 +110,8 @@ struct flow {
 	const char *protocol;	  /* sniffed or known: "tls", "http1", ...; "" */
 	struct sniff_attrs *attrs; /* HTTP head for rules, or NULL */
 	struct outbound *out; /* set before flow_dispatch: forced, no rule is asked */
+	bool forced;
+	struct ipport first; /* UDP: @target before anybody changed it; family 0: a name */
 	const struct conf_rule *rule; /* NULL: default */
 	struct balancer *balancer;    /* that chose @out; NULL: none did */
 	struct outbound *tried[2];    /* members that did not reach their server */
@@ -121,6 +124,7 @@ struct flow {
 	struct relay_user on_relay;
 	struct dgram *out_dgram;
 	struct dgram_user on_in_dgram, on_out_dgram;
+	struct fan *fan; /* where datagrams for others go; NULL: there were none */
 	struct timer idle; /* UDP */
 	uint64_t up, down; /* bytes, of UDP; TCP's are in the relay */
 	uint64_t started_ms;
@@ -138,6 +142,8 @@ void flow_dispatch(struct flow *f);
 void flow_connected(struct flow *f, struct stream *out, bool out_half_close);
 /** The same for UDP. */
 void flow_connected_dgram(struct flow *f, struct dgram *out);
+/** For fan.h: an answer to the association that came by another flow. Takes @pkt. */
+void flow_answer(struct flow *f, const struct addr *party, struct buf *pkt);
 /** The outbound gives up; @why may be NULL. Closes the inbound side. */
 void flow_failed(struct flow *f, int err, const char *why);
 /** A flow of echo exchanges: a UDP flow to port 0 of a host. */

@@ -193,7 +193,7 @@ class Mesh:
         self.procs, self.targets = {}, {}
         if start:
             self.start()
-            self.targets = {r: Targets(t, self.ns(r)) for r in self.at}
+            self.learn_targets()
 
     # ---- files
 
@@ -268,6 +268,9 @@ class Mesh:
             self.procs[n] = self.t.program(self.peer[n], self.ns(n), self.files[n], n,
                                            wait=n in self.world.hubs)
         self.world.leads(self.prefixes)
+
+    def learn_targets(self):
+        self.targets = {r: Targets(self.t, self.ns(r)) for r in self.at}
 
     def start_phone(self, hub=0, rules=()):
         """Stock Xray with what our link for one of the hubs says; a way through it."""

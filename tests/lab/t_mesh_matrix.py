@@ -1,8 +1,10 @@
 """The whole of a mesh, from everywhere to everywhere: the hosts of two LANs with the same
 prefixes, their sites and the hub, with a TUN on each node and nothing on the hosts.
 """
+import contextlib
 import os
 import re
+import socket
 import subprocess
 
 from . import Skip, peers, traffic
@@ -158,3 +160,67 @@ def scan_udp(t):
         traffic.udp_ask(traffic.Direct(m.ns("pnas")), m.at["bpc"][4], 443)
     scans(m, ("bpc", "berlin", "hub"), "pnas", True,
           {"open", "closed", "filtered", "open|filtered"})
+
+
+def one_socket(t, ns, places):
+    """One socket asks all of them, (address, port), twice; who has answered, by address."""
+    got = set()
+    with traffic.Direct(ns).udp(places[0][0]) as f:
+        f.s.settimeout(0.3)
+        for _ in range(12):
+            for host, port in places:
+                if (host, port) not in got:
+                    f.send(b"for %s" % host.encode(), host, port)
+            with contextlib.suppress(socket.timeout):
+                while len(got) < len(places):
+                    data, peer = f.recv()
+                    expect(data == b"for %s" % peer[0].encode(), f"{data!r} came from {peer}")
+                    got.add(peer)
+            if len(got) == len(places):
+                break
+    return got
+
+
+@test("mesh/one-socket", limit=120, needs=(GARENNE,))
+def many_places(t):
+    """The datagrams of one socket go to each of the houses, whichever was the first."""
+    m = Mesh(t, hubs=1, sites=3)
+    m.wait_up()
+    for a in ("bpc", "berlin", "hub"):
+        for f in (4, 6):
+            with t.cell(f"{a} v{f}"):
+                places = [(m.at[b][f], m.targets[b].udp.port) for x, b in m.pairs() if x == a]
+                got = one_socket(t, m.ns(a), places)
+                expect(got == set(places), f"silent: {set(places) - got}")
+
+
+FORBIDDEN = 4000
+
+
+def forbid(text):
+    return text.replace('"policy": [', '"policy": [ { "name": "not-there", "from": "any", "to": '
+                        f'"nas.paris", "ports": {FORBIDDEN}, "action": "deny" }},')
+
+
+@test("mesh/one-socket-policy", limit=120, needs=(GARENNE,))
+def each_datagram_is_judged(t):
+    """What is forbidden stays so behind a datagram that was allowed, at the hub and, if the hub
+    does not care, at the destination."""
+    for careless in (None, "hub", "paris"):
+        m = Mesh(t, hubs=1, sites=2, edit=forbid, start=False)
+        if careless:
+            rules = m.files[careless]["routing"]["rules"]
+            m.files[careless]["routing"]["rules"] = [
+                r for r in rules if "not-there" not in r["ruleTag"]]
+        m.start()
+        m.learn_targets()
+        m.wait_up()
+        seen = t.server(traffic.UdpServer, m.ns("pnas"), port=FORBIDDEN)
+        host = m.at["pnas"][4]
+        with t.cell(f"{careless or 'nobody'} does not care"):
+            allowed, not_so = (host, m.targets["pnas"].udp.port), (host, FORBIDDEN)
+            got = one_socket(t, m.ns("bpc"), [allowed, not_so])
+            expect(got == {allowed}, f"{got} answered")
+            expect(not seen.peers, "a forbidden datagram has arrived")
+        for p in m.procs.values():
+            p.stop()
