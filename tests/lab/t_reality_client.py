@@ -48,9 +48,9 @@ def tls_site(pki, seen, chain=None):
 class Stage:
     """garenne on the client's host, a server (Xray) and the site it hides behind on the server's."""
 
-    def __init__(self, t, chain=None, peer=XRAY, flow=None, **server):
+    def __init__(self, t, chain=None, peer=XRAY, **server):
         t.need(GARENNE, peer)
-        self.vless = configs.Vless("vless", flow=flow)
+        self.vless = configs.Vless("vless")
         self.t, self.seen = t, []
         self.net = t.net(netns.Pair)
         self.host = self.net.server_addr[4]
@@ -100,22 +100,6 @@ def payload(t):
     with t.cell("no short id"):
         via, _ = s.client(shortId="")
         traffic.check_echo(via, s.host, s.echo.port)
-
-
-@test("reality-client/vision", needs=(GARENNE, XRAY))
-def vision(t):
-    """The flow, whose streams leave TLS when what is in them is TLS."""
-    s = Stage(t, flow="xtls-rprx-vision")
-    via, _ = s.client()
-    with t.cell("plain"):
-        traffic.check_bulk(via, s.bulk, s.host, 8 * MIB)
-    with t.cell("tls"):
-        ctx = ssl.create_default_context(cafile=t.pki.ca)
-        for _ in range(3):
-            with via.tcp(s.host, s.site.port) as c, \
-                    ctx.wrap_socket(c, server_hostname="vps.test") as tls_:
-                tls_.sendall(b"GET / HTTP/1.1\r\nHost: vps.test\r\n\r\n")
-                expect(tls_.recv(100).startswith(b"HTTP/1.1 200"), "no answer")
 
 
 def other_server(t, peer):

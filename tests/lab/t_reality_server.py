@@ -796,28 +796,6 @@ def mldsa(t):
         expect(not traffic.works(vias[3], LOOP, s.echo.port), "the client got through")
 
 
-def vision(t):
-    """The flow xtls-rprx-vision inside, whose raw bytes follow right behind the records."""
-    s = Stage(t)
-    with open(os.path.join(t.dir, "big"), "wb") as f:
-        f.write(os.urandom(8 << 20))
-    nginx(t, s.ns, TARGET)
-    inbound = server()
-    inbound["settings"]["clients"][0]["flow"] = "xtls-rprx-vision"
-    s.ours(inbound)
-    out = client("out")
-    out["settings"]["vnext"][0]["users"][0]["flow"] = "xtls-rprx-vision"
-    via, = s.theirs(out)
-    s.passes(via)
-    for _ in range(3):
-        with s.ns.inside():
-            got = subprocess.run([tool("curl"), "-sk", "--max-time", "30", "--socks5-hostname",
-                                  f"{LOOP}:{SOCKS}", f"https://{LOOP}:{TARGET}/big"],
-                                 capture_output=True)
-        with open(os.path.join(t.dir, "big"), "rb") as f:
-            expect(got.stdout == f.read(), f"{len(got.stdout)} bytes, curl {got.returncode}")
-
-
 def refusals(t):
     """A client with one wrong setting: which one is in the log; it gets the target."""
     s = Stage(t)
@@ -860,5 +838,4 @@ add("reality-server/rates", rates, needs=(GARENNE,))
 add("reality-server/proxy-header", proxy_header, needs=(GARENNE, XRAY))
 add("reality-server/rotation", rotation, needs=(GARENNE, XRAY))
 add("reality-server/mldsa", mldsa, needs=(GARENNE, XRAY))
-add("reality-server/vision", vision, needs=(GARENNE, XRAY))
 add("reality-server/refusals", refusals, needs=(GARENNE, XRAY))
