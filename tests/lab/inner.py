@@ -115,8 +115,8 @@ def check_many(via, host, srv, pki, n=100, may_fail=0):
 
 
 def again(old, fn, *args):
-    """Xray 1.8.24 now and then mixes up the bytes around its own switch, between two of
-    its kind most of all: what fails with it gets another try."""
+    """Xray 1.8.24 now and then mixes up the bytes around its own switch, in two of 900
+    connections between two of its kind: what fails with it gets another try."""
     for last in (not old, True):
         try:
             return fn(*args)
