@@ -1,5 +1,7 @@
 #include "crypto/algo.h"
 
+#include <openssl/core_names.h>
+#include <openssl/params.h>
 #include <pthread.h>
 
 static struct {
@@ -51,4 +53,20 @@ const EVP_CIPHER *algo_block(enum algo_block block)
 {
 	pthread_once(&once, look_up);
 	return found.block[block];
+}
+
+EVP_PKEY *algo_pair(const char *type, const uint8_t priv[32], const uint8_t pub[32])
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
+	OSSL_PARAM parts[] = { /* which takes no const, and changes nothing */
+		OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PRIV_KEY, (uint8_t *)(uintptr_t)priv, 32),
+		OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (uint8_t *)(uintptr_t)pub, 32),
+		OSSL_PARAM_construct_end()};
+	EVP_PKEY *key = NULL;
+
+	if (ctx && EVP_PKEY_fromdata_init(ctx) == 1 &&
+	    EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_KEYPAIR, parts) != 1)
+		key = NULL;
+	EVP_PKEY_CTX_free(ctx);
+	return key;
 }

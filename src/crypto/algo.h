@@ -20,4 +20,8 @@ const EVP_MD *algo_hash(enum sha_alg alg);
 const EVP_CIPHER *algo_aead(enum aead_alg alg);
 const EVP_CIPHER *algo_block(enum algo_block block);
 
+/** A key pair of "X25519" or "ED25519" of which both halves are known: libcrypto computes the public
+ * one otherwise, which takes as long as whatever the pair is needed for. NULL: memory is out. */
+EVP_PKEY *algo_pair(const char *type, const uint8_t priv[32], const uint8_t pub[32]);
+
 #endif

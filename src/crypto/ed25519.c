@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 
 #include "base/err.h"
+#include "crypto/algo.h"
 #include "crypto/rand.h"
 #include "crypto/secret.h"
 
@@ -34,9 +35,10 @@ static const uint8_t *start(struct span msg)
 	return msg.n ? msg.p : (const uint8_t *)"";
 }
 
-int ed25519_sign(uint8_t sig[ED25519_SIG], const uint8_t priv[ED25519_LEN], struct span msg)
+int ed25519_sign(uint8_t sig[ED25519_SIG], const uint8_t priv[ED25519_LEN],
+		 const uint8_t pub[ED25519_LEN], struct span msg)
 {
-	EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, priv, ED25519_LEN);
+	EVP_PKEY *key = algo_pair("ED25519", priv, pub);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	size_t n = ED25519_SIG;
 	int ok = key && ctx && EVP_DigestSignInit(ctx, NULL, NULL, NULL, key) == 1 &&

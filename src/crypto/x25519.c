@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 
 #include "base/err.h"
+#include "crypto/algo.h"
 #include "crypto/rand.h"
 #include "crypto/secret.h"
 
@@ -34,7 +35,8 @@ int x25519_public(uint8_t pub[X25519_LEN], const uint8_t priv[X25519_LEN])
 int x25519_shared(uint8_t out[X25519_LEN], const uint8_t priv[X25519_LEN],
 		  const uint8_t peer[X25519_LEN])
 {
-	EVP_PKEY *mine = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, priv, X25519_LEN);
+	/* What our public key is plays no part in it: any will do. */
+	EVP_PKEY *mine = algo_pair("X25519", priv, peer);
 	EVP_PKEY *theirs = EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, peer, X25519_LEN);
 	EVP_PKEY_CTX *ctx = mine ? EVP_PKEY_CTX_new(mine, NULL) : NULL;
 	size_t n = X25519_LEN;

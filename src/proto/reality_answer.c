@@ -172,7 +172,7 @@ static int put_verify(struct answer *a, struct wr *w)
 	if (err)
 		return err;
 	n = tls13_signed_content(content, true, span_of(th, sha_len(a->suite->hash)));
-	err = ed25519_sign(sig, a->signer->seed, span_of(content, n));
+	err = ed25519_sign(sig, a->signer->seed, a->signer->pub, span_of(content, n));
 	wr_u8(w, TLS_MSG_CERTIFICATE_VERIFY);
 	put_u24(w, 2 + 2 + sizeof(sig));
 	wr_u16(w, SIG_ED25519);

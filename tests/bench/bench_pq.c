@@ -116,14 +116,18 @@ static void dsa_verify(void)
 		abort();
 }
 
+static uint8_t ed_pub[32];
+
 static void ed_sign(void)
 {
-	if (ed25519_sign(out, seed, none) != 0)
+	if (ed25519_sign(out, seed, ed_pub, none) != 0)
 		abort();
 }
 
 int main(void)
 {
+	if (ed25519_public(ed_pub, seed) != 0)
+		abort();
 	measure("SHAKE128, 504 bytes, EVP", shake_evp);
 	measure("SHAKE128, 504 bytes, own", shake_own);
 	measure("X25519, pair and secret", x25519_both);

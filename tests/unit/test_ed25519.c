@@ -37,7 +37,7 @@ static void of_the_rfc(void **state)
 		hex_read(priv, sizeof(priv), vectors[i].priv);
 		assert_int_equal(ed25519_public(pub, priv), 0);
 		assert_hex(pub, vectors[i].pub);
-		assert_int_equal(ed25519_sign(sig, priv, msg), 0);
+		assert_int_equal(ed25519_sign(sig, priv, pub, msg), 0);
 		assert_hex(sig, vectors[i].sig);
 		assert_int_equal(ed25519_verify(pub, msg, sig), 0);
 		for (unsigned bit = 0; bit < sizeof(sig) * 8; bit++) {
@@ -61,7 +61,7 @@ static void fresh_pairs(void **state)
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(ed25519_keypair(priv[i], pub[i]), 0);
 	assert_memory_not_equal(priv[0], priv[1], ED25519_LEN);
-	assert_int_equal(ed25519_sign(sig, priv[0], none), 0);
+	assert_int_equal(ed25519_sign(sig, priv[0], pub[0], none), 0);
 	assert_int_equal(ed25519_verify(pub[0], none, sig), 0);
 	assert_int_equal(ed25519_verify(pub[1], none, sig), -ERR_AUTH);
 }
