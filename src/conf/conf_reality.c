@@ -321,26 +321,52 @@ static void mldsa_key_parse(const struct jnode *obj, struct conf_reality_client 
 	out->mldsa_key = key;
 }
 
-enum { SPIDER_PADDING_MAX = 4096 };
+enum {
+	SPIDER_PADDING_MAX = 4096,
+	SPIDER_TIMES_MAX = 100,
+	SPIDER_MS_MAX = 60000,
+};
 
-static int32_t spider_number(const char *text, char **end)
+static int32_t spider_number(const char *text, char **end, int32_t max)
 {
 	long v = strtol(text, end, 10);
 
-	return v < 0 ? 0 : v > SPIDER_PADDING_MAX ? SPIDER_PADDING_MAX : (int32_t)v;
+	return v < 0 ? 0 : v > max ? max : (int32_t)v;
 }
 
 /* One "n" or "lo-hi" of the query; what is no number counts as 0, as in Xray. */
-static struct conf_range spider_range(const char *text)
+static struct conf_range spider_range(const char *text, int32_t max)
 {
 	struct conf_range r = {0, 0};
 	char *end;
 
-	r.from = spider_number(text, &end);
-	r.to = *end == '-' ? spider_number(end + 1, &end) : r.from;
+	r.from = spider_number(text, &end, max);
+	r.to = *end == '-' ? spider_number(end + 1, &end, max) : r.from;
 	if (r.to < r.from)
 		r.to = r.from;
 	return r;
+}
+
+/* True when the part of the query at @at, "x=...", is for us. */
+static bool spider_knob(const char *at, struct conf_spider *out)
+{
+	const struct {
+		char letter;
+		int32_t max;
+		struct conf_range *to;
+	} knobs[] = {{'p', SPIDER_PADDING_MAX, &out->padding},
+		     {'c', CONF_SPIDER_WORKERS_MAX, &out->concurrency},
+		     {'t', SPIDER_TIMES_MAX, &out->times},
+		     {'i', SPIDER_MS_MAX, &out->interval},
+		     {'r', SPIDER_MS_MAX, &out->delay}};
+
+	for (size_t i = 0; i < sizeof(knobs) / sizeof(knobs[0]); i++) {
+		if (at[0] != knobs[i].letter || at[1] != '=')
+			continue;
+		*knobs[i].to = spider_range(at + 2, knobs[i].max);
+		return true;
+	}
+	return false;
 }
 
 /* The path, without those parts of its query that are for us: p, c, t, i, r. */
@@ -369,11 +395,8 @@ static void spider_parse(const struct jnode *obj, struct conf_reality_client *ou
 	memcpy(path, text, n);
 	for (at = query ? query + 1 : ""; *at; at = *end ? end + 1 : end) {
 		end = at + strcspn(at, "&");
-		if (at[0] && at[1] == '=' && strchr("pctir", at[0])) {
-			if (at[0] == 'p')
-				out->spider.padding = spider_range(at + 2);
+		if (spider_knob(at, &out->spider))
 			continue;
-		}
 		path[n] = n == (size_t)(query - text) ? '?' : '&';
 		memcpy(path + n + 1, at, (size_t)(end - at));
 		n += 1 + (size_t)(end - at);

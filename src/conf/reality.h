@@ -13,6 +13,7 @@ enum {
 	/* x << 16 | y << 8 | z; servers with no minClientVer of their own want 26.3.27 at least */
 	CONF_REALITY_CLIENT_VERSION = 26 << 16 | 7 << 8 | 28,
 	CONF_REALITY_MLDSA_LEN = 1952, /* an ML-DSA-65 public key */
+	CONF_SPIDER_WORKERS_MAX = 8,
 };
 
 /* A bucket of tokens for one direction of a forwarded stranger. */
@@ -44,8 +45,12 @@ struct conf_reality_server {
 
 /* What a client does with a server that shows a real certificate: it behaves like a browser. */
 struct conf_spider {
-	const char *path;	   /* begins with "/" */
-	struct conf_range padding; /* bytes of a cookie */
+	const char *path;	       /* begins with "/" */
+	struct conf_range padding;     /* bytes of a cookie */
+	struct conf_range concurrency; /* how many crawl on after the first page */
+	struct conf_range times;       /* pages that each of them gets */
+	struct conf_range interval;    /* ms between these */
+	struct conf_range delay;       /* ms until the user hears of it */
 };
 
 struct conf_reality_client {

@@ -7,13 +7,28 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "crypto/rand.h"
+#include "net/spider_page.h"
+#include "net/spider_web.h"
 #include "proto/h2.h"
+#include "proto/weblinks.h"
 
 enum {
 	REQUEST_MAX = 16384,
 	PADDING_MAX = 4096,
 	FIELDS_MAX = 16,
-	ANSWERS_MAX = 4096, /* of frames, queued: a site that asks for more is left alone */
+	PAGE_MAX = 262144, /* unpacked */
+	/* of frames, queued behind requests: a site that asks for more is left alone */
+	ANSWERS_MAX = 4096 + SPIDER_WORKERS_MAX * REQUEST_MAX,
+};
+
+/* One after the other it asks for pages; the first one of all is the first's. */
+struct worker {
+	struct spider *sp;
+	struct timer pause;
+	struct bufq body;
+	char *path, *referer; /* of the page that it asks for, or has */
+	uint32_t stream;      /* 0: none is under way */
+	unsigned left;
 };
 
 struct spider {
@@ -21,7 +36,13 @@ struct spider {
 	struct stream_user on;
 	struct bufq in, out;
 	size_t got;
-	bool h2;
+	struct conf_spider conf; /* its path is ours */
+	char *host, *first;	 /* the first page of all, once there is it */
+	const struct h2_field *browser;
+	struct spider_web *web;
+	struct worker worker[SPIDER_WORKERS_MAX];
+	uint32_t next_stream;
+	bool h2, leaving; /* the site takes no more requests */
 	struct timer life;
 	struct orphan orphan;
 	struct garbage garbage;
@@ -74,17 +95,33 @@ static const struct h2_field safari[] = {
 	{NULL, NULL},
 };
 
-/* The fields of the browser, and the cookie that hides how long the request is. */
-static size_t fill_fields(struct h2_field *to, const struct spider_visit *v, char *cookie)
+static uint32_t draw(struct conf_range r)
 {
-	const struct h2_field *from = strcmp(v->profile, "firefox") == 0  ? firefox
-				      : strcmp(v->profile, "chrome") == 0 ? chrome
-									  : safari;
-	uint32_t lo = (uint32_t)v->conf->padding.from, hi = (uint32_t)v->conf->padding.to;
-	size_t n = 0, len = lo + rand_below(hi - lo + 1);
+	return (uint32_t)r.from + rand_below((uint32_t)(r.to - r.from) + 1);
+}
 
-	for (; from->name; from++)
-		to[n++] = *from;
+static const struct h2_field *fields_of(const char *profile)
+{
+	if (strcmp(profile, "firefox") == 0)
+		return firefox;
+	return strcmp(profile, "chrome") == 0 ? chrome : safari;
+}
+
+/* The fields of the browser, where it comes from, and the cookie that hides how long the request
+ * is. @referer: "" for the first page of a visit. */
+static size_t fill_fields(struct h2_field *to, const struct spider *sp, const char *referer,
+			  char *cookie)
+{
+	size_t n = 0, len = draw(sp->conf.padding);
+
+	for (const struct h2_field *from = sp->browser; from->name; from++) {
+		if (*referer && strcmp(from->name, "accept-encoding") == 0)
+			to[n++] = (struct h2_field){"referer", referer};
+		to[n] = *from;
+		if (*referer && strcmp(from->name, "sec-fetch-site") == 0)
+			to[n].value = "same-origin";
+		n++;
+	}
 	if (len == 0)
 		return n;
 	memcpy(cookie, "padding=", 8);
@@ -94,13 +131,13 @@ static size_t fill_fields(struct h2_field *to, const struct spider_visit *v, cha
 	return n;
 }
 
-static void put_http1(struct wr *w, const struct spider_visit *v, const struct h2_field *f,
-		      size_t n)
+static void put_http1(struct wr *w, const struct spider *sp, const char *path,
+		      const struct h2_field *f, size_t n)
 {
 	char line[REQUEST_MAX];
 	int len = snprintf(line, sizeof(line),
-			   "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: keep-alive\r\n",
-			   v->conf->path, v->host);
+			   "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: keep-alive\r\n", path,
+			   sp->host);
 
 	wr_bytes(w, line, len > 0 && (size_t)len < sizeof(line) ? (size_t)len : sizeof(line) + 1);
 	for (size_t i = 0; i < n && !w->bad; i++) {
@@ -112,20 +149,24 @@ static void put_http1(struct wr *w, const struct spider_visit *v, const struct h
 	wr_bytes(w, "\r\n", 2);
 }
 
-static int make_request(struct spider *sp, const struct spider_visit *v)
+static int put_request(struct spider *sp, const struct worker *k)
 {
 	struct h2_field fields[FIELDS_MAX];
-	char cookie[PADDING_MAX + 16];
-	size_t n = fill_fields(fields, v, cookie);
+	char cookie[PADDING_MAX + 16], referer[REQUEST_MAX / 4] = "";
 	struct buf *b = buf_new(REQUEST_MAX);
 	struct wr w;
+	size_t n;
 
 	if (!b)
 		return -ERR_NOMEM;
+	if (k->referer)
+		snprintf(referer, sizeof(referer), "https://%s%s", sp->host, k->referer);
+	n = fill_fields(fields, sp, referer, cookie);
 	w = wr_of(b->data, REQUEST_MAX);
 	if (!sp->h2)
-		put_http1(&w, v, fields, n);
-	else if (h2_get_encode(&w, v->host, v->conf->path, fields, n) != 0)
+		put_http1(&w, sp, k->path, fields, n);
+	else if ((sp->next_stream == 1 && h2_opening_encode(&w) != 0) ||
+		 h2_get_encode(&w, sp->next_stream, sp->host, k->path, fields, n) != 0)
 		w.bad = true;
 	b->len = (uint32_t)w.n;
 	bufq_push(&sp->out, b);
@@ -134,7 +175,18 @@ static int make_request(struct spider *sp, const struct spider_visit *v)
 
 static void destroy(struct garbage *g)
 {
-	free(container_of(g, struct spider, garbage));
+	struct spider *sp = container_of(g, struct spider, garbage);
+
+	for (size_t i = 0; i < SPIDER_WORKERS_MAX; i++) {
+		bufq_clear(&sp->worker[i].body);
+		free(sp->worker[i].path);
+		free(sp->worker[i].referer);
+	}
+	spider_web_unref(sp->web);
+	free((char *)(uintptr_t)sp->conf.path);
+	free(sp->first);
+	free(sp->host);
+	free(sp);
 }
 
 static void end(struct spider *sp, int err)
@@ -142,6 +194,8 @@ static void end(struct spider *sp, int err)
 	struct loop *l = sp->s->loop;
 
 	timer_stop(&sp->life);
+	for (size_t i = 0; i < SPIDER_WORKERS_MAX; i++)
+		timer_stop(&sp->worker[i].pause);
 	loop_disown(&sp->orphan);
 	bufq_clear(&sp->in);
 	bufq_clear(&sp->out);
@@ -152,7 +206,111 @@ static void end(struct spider *sp, int err)
 	loop_free_later(l, &sp->garbage);
 }
 
-/* Answers what HTTP/2 wants answered. False when the site does not speak it after all. */
+static void set_wants(struct spider *sp)
+{
+	bool full = !sp->h2 && sp->got >= SPIDER_READ_MAX;
+
+	stream_want(sp->s, (full ? 0u : (unsigned)STREAM_READ) |
+				   (bufq_empty(&sp->out) ? 0u : (unsigned)STREAM_WRITE));
+}
+
+/* ---- from page to page ---- */
+
+/* @k asks for a page that is known, coming from @referer (NULL: from nowhere). */
+static void ask(struct worker *k, const char *referer)
+{
+	struct spider *sp = k->sp;
+	char *from = referer ? strdup(referer) : NULL;
+
+	free(k->path);
+	free(k->referer);
+	k->path = spider_web_pick(sp->web, sp->host, sp->conf.path);
+	k->referer = from;
+	if (sp->leaving || !k->path || put_request(sp, k) != 0)
+		return;
+	k->stream = sp->next_stream;
+	sp->next_stream += 2;
+	timer_start(&sp->life, SPIDER_LIFE_MS);
+	set_wants(sp);
+}
+
+static void on_pause_over(struct timer *t)
+{
+	struct worker *k = container_of(t, struct worker, pause);
+
+	ask(k, k->path);
+}
+
+static void read_links(struct worker *k)
+{
+	struct span packed = bufq_pullup(&k->body, k->body.len), html, path;
+	uint8_t *page = malloc(PAGE_MAX);
+
+	if (page) {
+		html = span_of(page, spider_page_unpack(page, PAGE_MAX, packed));
+		while (weblink_next(&html, k->sp->host, &path))
+			spider_web_add(k->sp->web, k->sp->host, path);
+	}
+	free(page);
+	bufq_clear(&k->body);
+}
+
+/* The first page is there: some crawl on from it. */
+static void spread(struct spider *sp)
+{
+	size_t n = draw(sp->conf.concurrency);
+
+	sp->first = strdup(sp->worker[0].path);
+	for (size_t i = 0; i < n && i < SPIDER_WORKERS_MAX && sp->first; i++) {
+		sp->worker[i].left = draw(sp->conf.times);
+		if (sp->worker[i].left > 0)
+			ask(&sp->worker[i], sp->first);
+	}
+}
+
+static void on_page(struct worker *k)
+{
+	struct spider *sp = k->sp;
+
+	k->stream = 0;
+	read_links(k);
+	if (!sp->first)
+		spread(sp);
+	else if (--k->left > 0)
+		timer_start(&k->pause, draw(sp->conf.interval));
+}
+
+static struct worker *worker_of(struct spider *sp, uint32_t stream)
+{
+	for (size_t i = 0; i < SPIDER_WORKERS_MAX && stream; i++)
+		if (sp->worker[i].stream == stream)
+			return &sp->worker[i];
+	return NULL;
+}
+
+/* False when it is no HTTP/2. */
+static bool take_frame(struct spider *sp, const struct h2_frame *f)
+{
+	struct worker *k = worker_of(sp, f->stream);
+	struct span content;
+
+	if (f->type == H2_GOAWAY)
+		sp->leaving = true;
+	if (!k)
+		return true;
+	if (f->type == H2_DATA) {
+		if (h2_data_decode(&content, f) != 0)
+			return false;
+		if (k->body.len < SPIDER_READ_MAX && bufq_append(&k->body, content) != 0)
+			return false;
+	}
+	if (f->type == H2_RST_STREAM ||
+	    ((f->type == H2_DATA || f->type == H2_HEADERS) && (f->flags & H2_END_STREAM)))
+		on_page(k);
+	return true;
+}
+
+/* Takes pages and answers what HTTP/2 wants answered. */
 static bool take_frames(struct spider *sp)
 {
 	for (;;) {
@@ -165,9 +323,11 @@ static bool take_frames(struct spider *sp)
 		if (n <= 0)
 			return n == 0;
 		h2_answer_encode(&w, &f);
+		if (!take_frame(sp, &f))
+			return false;
 		bufq_drop(&sp->in, (size_t)n);
-		if (sp->out.len + w.n > ANSWERS_MAX ||
-		    bufq_append(&sp->out, span_of(answer, w.n)) != 0)
+		if (w.n > 0 && (sp->out.len + w.n > ANSWERS_MAX ||
+				bufq_append(&sp->out, span_of(answer, w.n)) != 0))
 			return false;
 	}
 }
@@ -198,12 +358,10 @@ static void on_event(struct stream_user *u, struct stream *s, unsigned events)
 
 		err = n < 0 ? (int)n : 0;
 	}
-	if (err) {
+	if (err)
 		end(sp, 0);
-		return;
-	}
-	stream_want(s, (sp->got < SPIDER_READ_MAX ? (unsigned)STREAM_READ : 0u) |
-			       (bufq_empty(&sp->out) ? 0u : (unsigned)STREAM_WRITE));
+	else
+		set_wants(sp);
 }
 
 static void on_life_over(struct timer *t)
@@ -214,6 +372,17 @@ static void on_life_over(struct timer *t)
 static void on_loop_over(struct orphan *o)
 {
 	end(container_of(o, struct spider, orphan), -ERR_CLOSED);
+}
+
+/* Copies what is borrowed. False when memory is out. */
+static bool keep(struct spider *sp, const struct spider_visit *v)
+{
+	sp->conf = *v->conf;
+	sp->conf.path = strdup(v->conf->path);
+	sp->host = strdup(v->host);
+	sp->web = spider_web_ref(v->web);
+	sp->browser = fields_of(v->profile);
+	return sp->conf.path && sp->host;
 }
 
 void spider_start(struct stream *s, const struct spider_visit *v)
@@ -227,16 +396,24 @@ void spider_start(struct stream *s, const struct spider_visit *v)
 	sp->s = s;
 	sp->on.on_event = on_event;
 	sp->h2 = strcmp(v->alpn, "h2") == 0;
+	sp->next_stream = 1;
+	for (size_t i = 0; i < SPIDER_WORKERS_MAX; i++) {
+		sp->worker[i].sp = sp;
+		timer_init(&sp->worker[i].pause, s->loop, on_pause_over);
+	}
 	timer_init(&sp->life, s->loop, on_life_over);
 	list_init(&sp->garbage.node);
 	sp->orphan.end = on_loop_over;
 	loop_adopt(s->loop, &sp->orphan);
 	stream_attach(s, &sp->on);
-	timer_start(&sp->life, SPIDER_LIFE_MS);
-	if (make_request(sp, v) != 0) {
+	if (!keep(sp, v)) {
+		end(sp, 0);
+		return;
+	}
+	ask(&sp->worker[0], NULL);
+	if (bufq_empty(&sp->out)) {
 		end(sp, 0);
 		return;
 	}
 	log_debug("reality", "visiting %s as a browser", v->host);
-	stream_want(s, STREAM_READ | STREAM_WRITE);
 }

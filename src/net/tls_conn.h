@@ -18,6 +18,7 @@
 #include "net/tls_record.h"
 
 struct conf_reality_client;
+struct spider_web;
 struct fingerprint;
 struct mldsa65_pub;
 struct ocsp_stapler;
@@ -28,6 +29,7 @@ struct tls_ctx {
 	atomic_uint refs; /* the owner's and one for each tls_conn */
 	const struct conf_tls *conf;
 	const struct conf_reality_client *reality; /* client of REALITY, else NULL */
+	struct spider_web *web;			   /* with @reality: known pages of the site */
 	struct mldsa65_pub *mldsa; /* with REALITY: what the server's second proof must fit, or NULL */
 	atomic_ullong warned_ms; /* with REALITY: when the log was last told of a real certificate */
 	struct conf_tls own;			   /* with REALITY: what @conf points to */

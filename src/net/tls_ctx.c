@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "crypto/mldsa65.h"
 #include "net/ocsp_staple.h"
+#include "net/spider_web.h"
 #include "net/tls_conn.h"
 #include "net/tls_hello.h"
 #include "net/tls_issue.h"
@@ -412,8 +413,11 @@ struct tls_ctx *tls_ctx_new_reality(const struct conf_reality_client *c, char *w
 		if (x->mldsa)
 			mldsa65_pub_set(x->mldsa, span_of(c->mldsa_key, CONF_REALITY_MLDSA_LEN));
 	}
-	if (c->mldsa_key && !x->mldsa) {
+	x->web = spider_web_new();
+	if (!x->web || (c->mldsa_key && !x->mldsa)) {
 		complain(why, "out of memory", "");
+		spider_web_unref(x->web);
+		free(x->mldsa);
 		free(x);
 		return NULL;
 	}
@@ -445,6 +449,7 @@ void tls_ctx_unref(struct tls_ctx *x)
 	tls_pairs_unref(x->pairs);
 	tls_issuer_free(x->issuer);
 	tls_sessions_free(x->sessions);
+	spider_web_unref(x->web);
 	BIO_meth_free(x->bio);
 	if (x->keylog_fd != -1)
 		close(x->keylog_fd);

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "crypto/rand.h"
 #include "net/spider.h"
 #include "net/stream_tls.h"
 #include "net/tls13_client.h"
@@ -24,6 +25,7 @@ struct tls_handshake {
 	struct tls_user *user;
 	struct bufq in, out;
 	struct defer start;
+	struct timer late; /* the connection is gone already, the user does not know yet */
 	struct garbage garbage;
 };
 
@@ -42,6 +44,7 @@ static void dispose(struct tls_handshake *h)
 	struct loop *l = h->start.loop;
 
 	defer_cancel(&h->start);
+	timer_stop(&h->late);
 	tls_conn_free(h->conn);
 	tls13_client_free(h->own);
 	h->conn = NULL;
@@ -147,23 +150,42 @@ static void warn_of_real(struct tls_handshake *h)
 		log_warn("reality", "%s: %s", tls13_client_name(h->own), real_certificate);
 }
 
+static void tell_of_real(struct tls_handshake *h)
+{
+	struct tls_user *user = h->user;
+
+	dispose(h);
+	user->on_done(user, NULL, NULL, -ERR_AUTH, real_certificate);
+}
+
+static void on_late(struct timer *t)
+{
+	tell_of_real(container_of(t, struct tls_handshake, late));
+}
+
 /* A server that shows a real certificate does not know us: somebody else goes on as a browser. */
 static void give_to_spider(struct tls_handshake *h, struct tls_engine *e)
 {
-	struct spider_visit visit = {.conf = &h->ctx->reality->spider,
+	const struct conf_spider *conf = &h->ctx->reality->spider;
+	struct spider_visit visit = {.conf = conf,
 				     .host = tls13_client_name(h->own),
 				     .profile = h->ctx->profile,
-				     .alpn = tls13_client_alpn(h->own)};
-	struct tls_user *user = h->user;
+				     .alpn = tls13_client_alpn(h->own),
+				     .web = h->ctx->web};
+	uint32_t wait = (uint32_t)conf->delay.from +
+			rand_below((uint32_t)(conf->delay.to - conf->delay.from) + 1);
 	struct stream *s;
 
 	warn_of_real(h);
 	stream_want(h->lower, 0);
 	s = stream_tls_new(h->lower, e, &h->in, &h->out);
+	h->lower = NULL;
 	if (s)
 		spider_start(s, &visit);
-	dispose(h);
-	user->on_done(user, NULL, NULL, -ERR_AUTH, real_certificate);
+	if (wait > 0)
+		timer_start(&h->late, wait);
+	else
+		tell_of_real(h);
 }
 
 static void succeed_own(struct tls_handshake *h)
@@ -360,6 +382,7 @@ static struct tls_handshake *start(struct stream *lower, struct bufq *early, str
 		bufq_move(&h->in, early, early->len);
 	list_init(&h->garbage.node);
 	defer_init(&h->start, lower->loop, on_start);
+	timer_init(&h->late, lower->loop, on_late);
 	stream_attach(lower, &h->below);
 	defer_ask(&h->start);
 	return h;
@@ -379,8 +402,10 @@ struct tls_handshake *tls_server_start(struct stream *lower, struct bufq *early,
 
 void tls_cancel(struct tls_handshake *h, int err)
 {
-	stream_want(h->lower, 0);
-	stream_attach(h->lower, NULL);
-	stream_close(h->lower, err);
+	if (h->lower) {
+		stream_want(h->lower, 0);
+		stream_attach(h->lower, NULL);
+		stream_close(h->lower, err);
+	}
 	dispose(h);
 }

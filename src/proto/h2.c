@@ -44,16 +44,20 @@ static void put_text(struct wr *w, const char *text)
 	wr_bytes(w, text, n);
 }
 
-int h2_get_encode(struct wr *out, const char *host, const char *path, const struct h2_field *fields,
-		  size_t n)
+int h2_opening_encode(struct wr *out)
 {
-	size_t start, len;
-
 	wr_bytes(out, opening, sizeof(opening) - 1);
-	start = out->n;
+	return out->bad ? -ERR_LIMIT : 0;
+}
+
+int h2_get_encode(struct wr *out, uint32_t stream, const char *host, const char *path,
+		  const struct h2_field *fields, size_t n)
+{
+	size_t start = out->n, len;
+
 	wr_bytes(out, "\0\0\0\1", 4);
 	wr_u8(out, H2_END_STREAM | H2_END_HEADERS);
-	wr_u32(out, 1);
+	wr_u32(out, stream);
 	wr_u8(out, INDEXED | STATIC_METHOD_GET);
 	put_int(out, 0, 4, STATIC_AUTHORITY); /* literal without indexing */
 	put_text(out, host);
@@ -90,6 +94,17 @@ ssize_t h2_frame_decode(struct h2_frame *out, struct span in)
 		return 0;
 	*out = f;
 	return H2_HEADER_LEN + (ssize_t)len;
+}
+
+int h2_data_decode(struct span *out, const struct h2_frame *f)
+{
+	struct rd r = rd_of(f->payload);
+	size_t pad = f->flags & H2_PADDED ? rd_u8(&r) : 0;
+
+	if (r.bad || pad > r.n)
+		return -ERR_MALFORMED;
+	*out = span_of(r.p, r.n - pad);
+	return 0;
 }
 
 int h2_answer_encode(struct wr *out, const struct h2_frame *f)

@@ -1,6 +1,7 @@
 /*
- * As much of HTTP/2 (RFC 9113) and HPACK (RFC 7541) as one GET takes: what a client
- * sends first, and the frames that it must answer.
+ * As much of HTTP/2 (RFC 9113) and HPACK (RFC 7541) as GETs take: what a client
+ * sends first, its requests, the frames that it must answer, and the bodies of pages.
+ * Fields of answers are not read.
  *
  *   frame  u24 length | u8 type | u8 flags | u32 stream | bytes
  *
@@ -17,6 +18,7 @@
 enum h2_type {
 	H2_DATA = 0,
 	H2_HEADERS = 1,
+	H2_RST_STREAM = 3,
 	H2_SETTINGS = 4,
 	H2_PING = 6,
 	H2_GOAWAY = 7,
@@ -29,6 +31,7 @@ enum {
 	H2_ACK = 1,
 	H2_END_STREAM = 1,
 	H2_END_HEADERS = 4,
+	H2_PADDED = 8,
 };
 
 struct h2_field {
@@ -41,13 +44,16 @@ struct h2_frame {
 	struct span payload;
 };
 
-/** The connection preface, our settings, and a GET of @path at @host on stream 1 with the @n
- * @fields. 0 or -ERR_LIMIT. */
-int h2_get_encode(struct wr *out, const char *host, const char *path, const struct h2_field *fields,
-		  size_t n);
+/** The connection preface, our settings and the window of the connection. 0 or -ERR_LIMIT. */
+int h2_opening_encode(struct wr *out);
+/** A GET of @path at @host on @stream (odd, ascending) with the @n @fields. 0 or -ERR_LIMIT. */
+int h2_get_encode(struct wr *out, uint32_t stream, const char *host, const char *path,
+		  const struct h2_field *fields, size_t n);
 /** A frame with its payload: bytes consumed, 0 when more are needed, -ERR_LIMIT when it is longer
  * than allowed. */
 ssize_t h2_frame_decode(struct h2_frame *out, struct span in);
+/** The content of @f, a frame of type H2_DATA, without its padding. 0 or -ERR_MALFORMED. */
+int h2_data_decode(struct span *out, const struct h2_frame *f);
 /** What @f must be answered with at once; nothing for most. 0 or -ERR_LIMIT. */
 int h2_answer_encode(struct wr *out, const struct h2_frame *f);
 

@@ -156,9 +156,10 @@ class Pairs:
             put(x, f"{near} to {far}", "per second", got["per_second"])
             put(x, f"{near} to {far}", "CPU ms each", cpu / self.opts.connections * 1e3)
 
-    def memory(self, put):
+    def memory(self, put, securities):
+        """Of programs that have just been started: what one has freed it uses again."""
         for p in self.programs:
-            for x in SECURITIES:
+            for x in securities:
                 ends = {"client": self.clients[p.name], "server": self.servers[p.name]}
                 before = {k: v.rss_kib() for k, v in ends.items()}
                 with self.ns.inside():
@@ -188,10 +189,10 @@ def pairs(t, opts, programs):
     for n in range(opts.rounds):
         print(f"bench: round {n + 1}", file=sys.stderr)
         b.start(n)
-        if "memory" in opts.only:
-            b.memory(put)
+        for x in SECURITIES if "memory" in opts.only else ():
+            b.memory(put, [x])
             b.stop()
-            b.start(f"{n}b")
+            b.start(f"{n}-{x}")
         if "handshakes" in opts.only:
             b.handshakes(put)
         b.stop()

@@ -147,6 +147,62 @@ def refused(t):
         expect(all(b"GET" == x[:3] for x in s.seen), "the site got something else")
 
 
+SITE = """daemon off; master_process off; pid {own}/nginx.pid; error_log {dir}/nginx.err;
+events {{}}
+http {{ client_body_temp_path {own}/b; proxy_temp_path {own}/p; fastcgi_temp_path {own}/f;
+uwsgi_temp_path {own}/u; scgi_temp_path {own}/s; default_type text/html;
+log_format asked '$server_protocol $request_uri "$http_referer" "$http_cookie" $http_user_agent';
+access_log {dir}/asked.log asked; gzip on; gzip_min_length 1;
+server {{ listen 127.0.0.1:8443 ssl http2; ssl_certificate {cert}; ssl_certificate_key {key};
+ssl_protocols TLSv1.3;
+location / {{ return 200 '<a href="/a">a</a> <a href="https://vps.test/b">b</a> <a
+href="https://else.test/c">c</a> <img src="/d.png"> <a href="/e.pdf">e</a>'; }} }}
+}}
+"""
+
+
+@test("reality-client/crawl", needs=(GARENNE,))
+def crawl(t):
+    """nginx with HTTP/2 gets the pages that it links to, one after the other, and nothing
+    else; the next visit begins where the first one has been."""
+    path = peers.tool("nginx")
+    if not path:
+        raise Skip("nginx is not installed")
+    net = t.net(netns.Solo)
+    own = tempfile.mkdtemp()
+    t.defer(shutil.rmtree, own)
+    conf = t.write("nginx.conf", SITE.format(own=own, dir=t.dir, cert=t.pki.cert, key=t.pki.key))
+    t.spawn(net.host, [path, "-c", conf], "nginx").wait_listening({("tcp", 8443)})
+    near = configs.Vless("vless").near("out", "127.0.0.1", 8443)
+    near["streamSettings"] = {"network": "tcp", "security": "reality", "realitySettings": {
+        "serverName": "vps.test", "publicKey": OTHER, "shortId": SHORT,
+        "spiderX": "/start?p=5&c=2&t=3&i=1-20&r=100"}}
+    p = t.program(GARENNE, net.host, configs.config(
+        [configs.socks_in("in", "127.0.0.1", 1080)], [near], level="debug"), "client",
+        env={"SSL_CERT_FILE": t.pki.ca})
+
+    def asked():
+        try:
+            with open(os.path.join(t.dir, "asked.log")) as f:
+                return f.read().split("\n")[:-1]
+        except FileNotFoundError:
+            return []
+    via = traffic.Socks5(net.host, "127.0.0.1", 1080)
+    for visit in (1, 2):
+        expect(not traffic.works(via, "127.0.0.1", 9), "a connection came about")
+        # the first page, and three of each of two workers
+        until(lambda visit=visit: len(asked()) == 7 * visit, 20, "the pages are got")
+    p.wait_log("received real certificate")
+    lines = [re.fullmatch(r'HTTP/2.0 (\S+) "(\S+)" "padding=00000" (.*Chrome/.*)', x)
+             for x in asked()]
+    expect(all(lines), f"asked for {asked()}")
+    expect({m[1] for m in lines} == {"/start", "/a", "/b"}, f"asked for {asked()}")
+    expect([m[2] for m in lines].count("-") == 2 and lines[0][1] == "/start",
+           f"came from {asked()}")
+    expect(all(m[2] == "-" or m[2].startswith("https://vps.test/") for m in lines),
+           f"came from {asked()}")
+
+
 @test("reality-client/mldsa", needs=(GARENNE, XRAY))
 def mldsa(t):
     """A second proof, by ML-DSA-65. It is long, and so must the site's certificates be."""

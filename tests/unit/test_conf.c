@@ -191,6 +191,9 @@ static void newer_forms_tls(void **state)
 	assert_string_equal(r->spider.path, "/news?q=1");
 	assert_int_equal(r->spider.padding.from, 10);
 	assert_int_equal(r->spider.padding.to, 20);
+	assert_int_equal(r->spider.concurrency.from, 2);
+	assert_int_equal(r->spider.concurrency.to, 2);
+	assert_int_equal(r->spider.times.to, 0);
 	assert_null(r->mldsa_key);
 	conf_free(c);
 	c = load_file("tests/conf/valid/s7-client.json");

@@ -9,6 +9,14 @@
 #include "codec.h"
 #include "proto/h2.h"
 
+static int both(struct wr *w, const char *host, const char *path, const struct h2_field *fields,
+		size_t n)
+{
+	int err = h2_opening_encode(w);
+
+	return err ? err : h2_get_encode(w, 1, host, path, fields, n);
+}
+
 static void request(void **state)
 {
 	static const struct h2_field fields[] = {{"a", "b"}, {"cookie", "c=1"}};
@@ -16,7 +24,7 @@ static void request(void **state)
 	struct wr w = wr_of(b, sizeof(b));
 
 	(void)state;
-	assert_int_equal(h2_get_encode(&w, "x.test", "/p", fields, 2), 0);
+	assert_int_equal(both(&w, "x.test", "/p", fields, 2), 0);
 	assert_bytes(w, "505249202a20485454502f322e300d0a0d0a534d0d0a0d0a"
 			"000018040000000000 000100010000 000200000000 000400600000 000600040000"
 			"000004080000000000 00ef0001"
@@ -25,7 +33,7 @@ static void request(void **state)
 	for (size_t cap = 0; cap < w.n; cap++) {
 		struct wr small = wr_of(b, cap);
 
-		assert_int_equal(h2_get_encode(&small, "x.test", "/p", fields, 2), -ERR_LIMIT);
+		assert_int_equal(both(&small, "x.test", "/p", fields, 2), -ERR_LIMIT);
 	}
 }
 
@@ -40,8 +48,29 @@ static void long_value(void **state)
 	(void)state;
 	memset(value, 'v', 300);
 	value[300] = 0;
-	assert_int_equal(h2_get_encode(&w, "x", "/", &f, 1), 0);
+	assert_int_equal(h2_get_encode(&w, 7, "x", "/", &f, 1), 0);
 	assert_memory_equal(b + w.n - 303, "\x7f\xad\x01", 3); /* 127 + 173 */
+}
+
+/* Section 6.1: as much padding as there are bytes, and one more. */
+static void padding(void **state)
+{
+	struct h2_frame f = {.type = H2_DATA, .payload = span_str("\2abcd")};
+	struct span got;
+
+	(void)state;
+	assert_int_equal(h2_data_decode(&got, &f), 0);
+	assert_int_equal(got.n, 5);
+	f.flags = H2_PADDED;
+	assert_int_equal(h2_data_decode(&got, &f), 0);
+	assert_true(span_eq(got, span_str("ab")));
+	f.payload = span_str("\4abcd");
+	assert_int_equal(h2_data_decode(&got, &f), 0);
+	assert_int_equal(got.n, 0);
+	f.payload = span_str("\5abcd");
+	assert_int_equal(h2_data_decode(&got, &f), -ERR_MALFORMED);
+	f.payload = span_of(NULL, 0);
+	assert_int_equal(h2_data_decode(&got, &f), -ERR_MALFORMED);
 }
 
 static void frames(void **state)
@@ -84,6 +113,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(request),
 		cmocka_unit_test(long_value),
+		cmocka_unit_test(padding),
 		cmocka_unit_test(frames),
 	};
 

@@ -176,7 +176,8 @@ static void site_done(struct tls_user *u, struct stream *s, const struct tls_inf
 }
 
 /* A client of REALITY with a key that the site does not know; @alpn: what the site speaks. */
-static void visit(const char *fingerprint, const char *alpn, struct site *w, struct two *t)
+static void visit_with(const struct conf_spider *spider, const char *fingerprint, const char *alpn,
+		       struct site *w, struct two *t)
 {
 	static const char *names[1];
 	static struct conf_reality_client conf;
@@ -185,7 +186,7 @@ static void visit(const char *fingerprint, const char *alpn, struct site *w, str
 	conf = (struct conf_reality_client){.server_name = "hub.test",
 					    .fingerprint = fingerprint,
 					    .key = {9},
-					    .spider = {.path = "/x", .padding = {30, 30}},
+					    .spider = *spider,
 					    .master_key_log = ""};
 	memset(w, 0, sizeof(*w));
 	two_init(t, "chrome");
@@ -205,6 +206,13 @@ static void visit(const char *fingerprint, const char *alpn, struct site *w, str
 	assert_int_equal(t->near.err, -ERR_AUTH);
 	assert_non_null(strstr(t->near.why, "REALITY: received real certificate"));
 	assert_null(t->near.s);
+}
+
+static void visit(const char *fingerprint, const char *alpn, struct site *w, struct two *t)
+{
+	const struct conf_spider spider = {.path = "/x", .padding = {30, 30}};
+
+	visit_with(&spider, fingerprint, alpn, w, t);
 }
 
 static void visit_end(struct site *w, struct two *t)
@@ -228,6 +236,93 @@ static void visited_by_http1(void **state)
 	assert_memory_equal(s.p, "GET /x HTTP/1.1\r\nHost: hub.test\r\n", 33);
 	assert_non_null(memmem(s.p, s.n, "Firefox/", 8));
 	assert_non_null(memmem(s.p, s.n, "padding=000000000000000000000000000000\r\n", 40));
+	visit_end(&w, &t);
+}
+
+/* The next request on a new stream: its path, Referer and cookie are literals in the frame. */
+static struct span next_request(struct site *w, struct two *t, struct h2_frame *f)
+{
+	for (;;) {
+		ssize_t n = h2_frame_decode(f, bufq_pullup(&w->got, w->got.len));
+
+		if (n > 0 && f->type == H2_HEADERS)
+			return f->payload;
+		if (n > 0)
+			bufq_drop(&w->got, (size_t)n);
+		else
+			kit_turn(t->loop);
+	}
+}
+
+static void send_page(struct site *w, uint32_t stream, const char *text)
+{
+	uint8_t b[256];
+	struct wr o = wr_of(b, sizeof(b));
+	struct bufq q = {NULL, NULL, 0};
+
+	wr_bytes(&o, "\0\0\1\1\4", 5); /* HEADERS: ":status: 200" */
+	wr_u32(&o, stream);
+	wr_u8(&o, 0x88);
+	wr_u8(&o, 0);
+	wr_u16(&o, (unsigned)strlen(text));
+	wr_u16(&o, H2_DATA << 8 | H2_END_STREAM);
+	wr_u32(&o, stream);
+	wr_bytes(&o, text, strlen(text));
+	bufq_append(&q, span_of(b, o.n));
+	assert_int_equal(stream_write(w->s, &q), o.n);
+}
+
+static bool has(struct span s, const char *text)
+{
+	return memmem(s.p, s.n, text, strlen(text)) != NULL;
+}
+
+/* A first page with one link, then three more pages of two workers, one request a stream. */
+static void crawled_by_h2(void **state)
+{
+	const struct conf_spider spider = {.path = "/start",
+					   .padding = {3, 3},
+					   .concurrency = {2, 2},
+					   .times = {2, 2},
+					   .interval = {1, 1}};
+	uint32_t stream = 1;
+	struct h2_frame f;
+	struct site w;
+	struct two t;
+
+	(void)state;
+	visit_with(&spider, "chrome", "h2", &w, &t);
+	bufq_drop(&w.got, 24);
+	for (int i = 0; i < 5; i++) {
+		struct span s = next_request(&w, &t, &f);
+
+		assert_int_equal(f.stream, stream);
+		assert_true(has(s, "/start") || has(s, "/linked"));
+		assert_false(has(s, "/picture.png"));
+		assert_true(has(s, "padding=000"));
+		assert_int_equal(has(s, "referer"), i > 0);
+		assert_int_equal(has(s, "https://hub.test/"), i > 0);
+		assert_int_equal(has(s, "same-origin"), i > 0);
+		bufq_drop(&w.got, f.payload.n + H2_HEADER_LEN);
+		send_page(&w, stream, "<a href=\"/linked\">x</a> <img href=\"/picture.png\">");
+		stream += 2;
+	}
+	for (int i = 0; i < 20; i++)
+		kit_turn(t.loop);
+	assert_false(w.eof); /* nothing more, and nobody hangs up */
+	assert_int_equal(w.got.len, 0);
+	visit_end(&w, &t);
+}
+
+/* The user hears of it when some time has passed, or never when he has lost interest. */
+static void told_late(void **state)
+{
+	const struct conf_spider spider = {.path = "/", .delay = {50, 50}};
+	struct site w;
+	struct two t;
+
+	(void)state;
+	visit_with(&spider, "chrome", "h2", &w, &t);
 	visit_end(&w, &t);
 }
 
@@ -282,6 +377,8 @@ int main(void)
 		cmocka_unit_test(transfers),	      cmocka_unit_test(not_the_name),
 		cmocka_unit_test(closed_at_once),     cmocka_unit_test(cancelled),
 		cmocka_unit_test(visited_by_http1),   cmocka_unit_test(visited_by_h2),
+		cmocka_unit_test(crawled_by_h2),
+		cmocka_unit_test(told_late),
 		cmocka_unit_test(visited_at_the_end),
 	};
 	struct log_setup off = {.level = LOG_NONE, .access_off = true};
