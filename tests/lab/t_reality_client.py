@@ -110,7 +110,7 @@ def other_server(t, peer):
             traffic.check_bulk(via, s.bulk, s.host, 4 * MIB)
 
 
-for _peer in (peers.XRAY_OLD, GARENNE):
+for _peer in (peers.XRAY_25, peers.XRAY_OLD, peers.SING_BOX, GARENNE):
     add(f"reality-client/to-{_peer.name}", other_server, _peer, needs=(GARENNE, _peer))
 
 

@@ -18,7 +18,7 @@ import time
 
 from . import LabError, Skip, configs, netns, peers, traffic
 from .harness import add
-from .peers import GARENNE, XRAY, XRAY_OLD
+from .peers import GARENNE, SING_BOX, XRAY, XRAY_OLD
 from .proc import until
 from .scene import clock_shifted, expect
 
@@ -173,13 +173,13 @@ def randomized(t, s):
     raise LabError("the target took none of six hellos")
 
 
-def generations(t):
-    """The client of an older Xray, which knows no hybrid key shares."""
+def without_hybrid(t, peer, *prints):
+    """The clients of an older Xray and of sing-box, which have no hybrid key shares."""
     s = Stage(t)
     nginx(t, s.ns, TARGET)
     s.ours(server())
-    for fp, via in zip(("chrome", "firefox"), s.theirs(
-            *(client(fp, fingerprint=fp) for fp in ("chrome", "firefox")), peer=XRAY_OLD)):
+    vias = s.theirs(*(client(fp, fingerprint=fp) for fp in prints), peer=peer)
+    for fp, via in zip(prints, vias):
         with t.cell(fp):
             s.passes(via, 4 * traffic.MIB)
 
@@ -820,7 +820,10 @@ def refusals(t):
 
 
 add("reality-server/fingerprints", fingerprints, needs=(GARENNE, XRAY), limit=240)
-add("reality-server/generations", generations, needs=(GARENNE, XRAY_OLD))
+add("reality-server/generations", without_hybrid, XRAY_OLD, "chrome", "firefox",
+    needs=(GARENNE, XRAY_OLD))
+add("reality-server/sing-box", without_hybrid, SING_BOX, *FINGERPRINTS, "qq",
+    needs=(GARENNE, SING_BOX))
 add("reality-server/ourselves", ourselves, needs=(GARENNE,))
 add("reality-server/targets", targets, needs=(GARENNE, XRAY))
 add("reality-server/shapes", shapes, needs=(GARENNE, XRAY))
