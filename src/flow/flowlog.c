@@ -8,7 +8,7 @@
 #include "flow/outbound.h"
 #include "flow/target.h"
 
-enum { FROM_TEXT = 64 };
+enum { FROM_TEXT = 64, STORY_TEXT = 768 };
 
 /* Hides the bits of an address that log.maskAddress asks to hide. */
 static char *masked_ip(const struct ip *ip, char *out, size_t cap)
@@ -71,24 +71,40 @@ void flowlog_rejected(const struct flow *f, const char *why)
 		   net_name(f), masked_target(target_asked(f), to, sizeof(to)), f->in_tag, why);
 }
 
-void flowlog_end(const struct flow *f, int err, bool in_side, const char *why)
+/* "1.2.3.4:5 user x -> tcp:host:80, rule 3 name (file:12), way in -> out" */
+static char *story(const struct flow *f, char out[STORY_TEXT])
 {
 	char from[FROM_TEXT], to[ADDR_TEXT_MAX], rule[176];
 
-	if (!log_on(LOG_INFO))
-		return;
 	if (f->rule)
 		snprintf(rule, sizeof(rule), "rule %zu%s%.60s (%.60s:%d)", f->rule->number,
 			 *f->rule->rule_tag ? " " : "", f->rule->rule_tag, f->rule->at.file,
 			 f->rule->at.line);
 	else
 		snprintf(rule, sizeof(rule), "default route");
-	log_line(LOG_INFO, f->id, "flow",
-		 "end %s%s%s -> %s:%s, %s, way %s -> %s, up %llu down %llu bytes, %llu ms, %s%s%s%s",
+	snprintf(out, STORY_TEXT, "%s%s%.64s -> %s:%s, %s, way %.64s -> %.64s",
 		 masked_source(&f->source, from, sizeof(from)), *f->user ? " user " : "", f->user,
 		 net_name(f), masked_target(target_asked(f), to, sizeof(to)), rule,
-		 *f->in_tag ? f->in_tag : "-", f->out && *f->out->tag ? f->out->tag : "-",
-		 (unsigned long long)f->up, (unsigned long long)f->down,
+		 *f->in_tag ? f->in_tag : "-", f->out && *f->out->tag ? f->out->tag : "-");
+	return out;
+}
+
+void flowlog_blocked(const struct flow *f)
+{
+	char text[STORY_TEXT];
+
+	if (log_on(LOG_INFO))
+		log_line(LOG_INFO, f->id, "flow", "blocked %s", story(f, text));
+}
+
+void flowlog_end(const struct flow *f, int err, bool in_side, const char *why)
+{
+	char text[STORY_TEXT];
+
+	if (!log_on(LOG_INFO))
+		return;
+	log_line(LOG_INFO, f->id, "flow", "end %s, up %llu down %llu bytes, %llu ms, %s%s%s%s",
+		 story(f, text), (unsigned long long)f->up, (unsigned long long)f->down,
 		 (unsigned long long)(loop_now(f->loop) - f->started_ms),
 		 err ? (in_side ? "client side: " : "far side: ") : "", err ? err_name(err) : "done",
 		 why ? ": " : "", why ? why : "");

@@ -11,6 +11,8 @@
 void flowlog_accepted(const struct flow *f);
 /** "from 1.2.3.4:5 rejected tcp:host:80 [in] reason" */
 void flowlog_rejected(const struct flow *f, const char *why);
+/** Who, from, to, rule, way of a UDP flow that nobody answers: its end may be minutes away. */
+void flowlog_blocked(const struct flow *f);
 /** Who, from, to, rule, way, bytes, time, reason. */
 void flowlog_end(const struct flow *f, int err, bool in_side, const char *why);
 

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "flow/core.h"
 #include "flow/flow.h"
+#include "flow/flowlog.h"
 
 enum { PAGE_MS = 1000 }; /* between the page and the end, as Xray */
 
@@ -148,6 +149,7 @@ static void open_udp(struct flow *f)
 		flow_failed(f, -ERR_NOMEM, NULL);
 		return;
 	}
+	flowlog_blocked(f);
 	dgram_init(d, &hole_ops, f->loop);
 	flow_connected_dgram(f, d);
 }
