@@ -65,7 +65,8 @@ static void limits_stock(struct emit *e)
 		{"own address", TO, "what it serves itself sees its neighbours of the mesh as coming from "
 				    "127.0.0.1"},
 		{"second UDP target", TO, "all that one local port sends to its own address or to one "
-					  "mapped machine arrives at the port that was asked first"},
+					  "mapped machine arrives at the port that was asked first; "
+					  "v2ray sends to each by itself"},
 		{"lookup", FROM, "it answers no questions for names; programs with the proxy send it "
 				 "the name itself"},
 		{"trace", FROM | TO, "it does not tell what it decides"},
@@ -90,15 +91,21 @@ static void limits_stock(struct emit *e)
 
 static void limits_xray(struct emit *e)
 {
-	static const struct limit big = {"large datagram", FROM, "Vision cuts what is longer than some "
-								 "7000 bytes"};
+	static const struct limit big = {"large datagram", FROM, "it breaks what is longer than 7000 bytes"};
 	const struct mesh_node *v = &e->m->nodes[e->node];
 
 	emit_note(e, "needs Xray 25.10.15 or newer, which the file says; from 26.5.3 on it also "
 		     "obeys \"finalRules\", the second lock behind the rules");
+	for (size_t i = 0; i < e->m->n_hubs && v->kind == MESH_SITE; i++)
+		if (*e->m->nodes[i].hub.pin && *e->m->nodes[i].hub.cert)
+			emit_note(e, "needs Xray 26.1.18 or newer to check the pin of %s",
+				  e->m->nodes[i].name);
 	limits_stock(e);
-	if (v->kind == MESH_SITE && *e->m->flow)
+	if (v->kind == MESH_SITE)
 		limit_table(e, &big, 1);
+	else
+		emit_note(e, "mixes up UDP answers that come from another port than the one that was asked, "
+			     "when several flows have such at once");
 }
 
 static void limits_v2ray(struct emit *e)
