@@ -201,11 +201,11 @@ class Mesh:
         for i, hub in enumerate(self.world.hubs):
             garenne(self.dir, "mesh", *(("init", "lab") if i == 0 else ("add", "hub", hub)),
                     "-address", HUBS[hub] + ":443", "-security", *security, "-software",
-                    self.peer[hub].name)
+                    self.peer[hub].software)
         for site in self.world.sites:
             ours = self.peer[site].ours
             garenne(self.dir, "mesh", "add", "site", site, "-lan", "192.168.1.0/24", "-lan",
-                    "fd77::/64", "-software", self.peer[site].name,
+                    "fd77::/64", "-software", self.peer[site].software,
                     *(() if ours else ("-socks", f"{GATE[0]}:{SOCKS}")))
         if phone:
             garenne(self.dir, "mesh", "add", "phone", "alice")
