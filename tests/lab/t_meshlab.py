@@ -10,10 +10,11 @@ import subprocess
 from . import LabError, peers, traffic
 from .harness import test
 from .link import Line
-from .meshlab import NAMES, Mesh
-from .peers import GARENNE
+from .meshlab import GATE, NAMES, Mesh
+from .peers import GARENNE, XRAY
 from .proc import until
 from .scene import expect
+from .t_tun import connect_error
 
 MIB = 1 << 20
 AT_ONCE, FEW = 16, 4
@@ -144,3 +145,97 @@ def matrix(t, near, far, size, datagrams, families):
 @test("meshlab/matrix", limit=240, needs=(GARENNE,))
 def small(t):
     matrix(t, lines(5), lines(25), MIB, 200, (4,))
+
+
+# ---- a phone: stock Xray, and nothing but our link -----------------------------
+
+# What the apps do with private addresses unless they are told otherwise.
+BYPASS = [{"type": "field", "ip": ["10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12",
+                                   "192.168.0.0/16", "198.18.0.0/15", "fc00::/7"],
+           "outboundTag": "direct"}]
+
+
+def phone_reaches(m, via):
+    """Every host by its name, and by its address of both families; datagrams, too."""
+    jobs = []
+    for b, name in m.names.items():
+        if b == "hub2":
+            continue     # that is at the other hub
+        port, udp_port = m.targets[b].echo.port, m.targets[b].udp.port
+        for host in (name, m.at[b][4], m.at[b][6]):
+            jobs.append((f"tcp {host}", traffic.check_echo, via, host, port))
+            jobs.append((f"udp {host}", phone_udp, via, host, udp_port))
+    return jobs
+
+
+def phone_udp(via, host, port):
+    for size in (1, 1400, 7000):
+        data, _ = traffic.udp_ask(via, host, port, os.urandom(size))
+        expect(len(data) == size, f"{len(data)} of {size} bytes came back")
+
+
+@test("meshlab/phone", limit=120, needs=(GARENNE, XRAY))
+def phone(t):
+    """What a phone can, by each hub's link, at home and roaming; and what it cannot."""
+    m = Mesh(t, lines=lines(5), phone=True, edit=lambda text: text.replace(
+        '"paris": {', '"paris": { "delivery": "transparent",'))
+    via = m.start_phone()
+    until(lambda: traffic.works(via, m.names["pnas"], m.targets["pnas"].echo.port), 40, "a name")
+    failed = traffic.together(2, lambda i: up(m, ("bpc", "pnas")[i], ("pnas", "bpc")[i], 4))
+    expect(not failed, f"the mesh is not up: {failed}")
+    at_once(t, phone_reaches(m, via))
+    with t.cell("a transfer"):
+        traffic.check_bulk(via, m.targets["pnas"].bulk, m.names["pnas"], 4 * MIB, strict=False)
+    with t.cell("who it is over there"):
+        for b, want in (("pnas", m.phone_at["ip"]), ("bpc", GATE[0])):
+            who = t.server(traffic.Server, m.ns(b), traffic.serve_whoami)
+            with via.tcp(m.names[b], who.port) as s:
+                seen = s.recv(200).decode().split()[0]
+            expect(seen == want, f"{b} saw {seen}, not {want}")
+    with t.cell("roaming"):
+        for addr in ("203.0.113.21", "203.0.113.22"):
+            m.world.roam("phone", addr)
+            until(lambda: traffic.works(via, m.names["bpc"], m.targets["bpc"].echo.port), 20,
+                  f"a name from {addr}", 0.1)
+    with t.cell("it cannot be reached"):
+        got = connect_error(m.ns("bpc"), m.phone_at["ip"], 80, 3)
+        expect(got and got != "silence", f"{got}")
+    with t.cell("closed ports look open"):
+        traffic.check_refused(via, m.at["pnas"][4], 1)
+    with t.cell("the other hub's own address"):
+        expect(not traffic.works(via, m.at["hub2"][4], m.targets["hub2"].echo.port), "reached")
+    m.procs["phone"].stop()
+    with t.cell("private addresses past the hub"):
+        via = m.start_phone(rules=BYPASS)
+        until(lambda: traffic.works(via, m.names["pnas"], m.targets["pnas"].echo.port), 20, "a name")
+        expect(not traffic.works(via, m.at["pnas"][4], m.targets["pnas"].echo.port),
+               "an address was reached: then docs/phones.md is wrong")
+    m.procs["phone"].stop()
+    with t.cell("the second hub's link"):
+        m.procs["hub"].kill()
+        via = m.start_phone(1)
+        for b in ("pnas", "bpc", "hub2"):
+            until(lambda b=b: traffic.works(via, m.names[b], m.targets[b].echo.port), 20,
+                  f"{b} by the second hub", 0.1)
+
+
+# ---- everything, at length -----------------------------------------------------
+
+@test("meshlab/matrix-full", limit=3000, full=True, needs=(GARENNE,))
+def large(t):
+    """64 MiB each way and a thousand datagrams, from everywhere to everywhere."""
+    matrix(t, lines(5), lines(25), 64 * MIB, 1000, (4, 6))
+
+
+@test("meshlab/bad-lines", limit=1200, full=True, needs=(GARENNE,))
+def bad_lines(t):
+    """20 ms, 1 % loss and 100 Mbit/s on each line."""
+    m = Mesh(t, lines=lines(20, 1, 100))
+    if not at_once(t, everywhere(m, "up", up)):
+        return
+    at_once(t, everywhere(m, "ping", ping), FEW)
+    at_once(t, dead_jobs(m))
+    at_once(t, [(f"names at {a}", names, m, a) for a in m.at])
+    at_once(t, everywhere(m, "udp", lambda *x: udp(*x, 1000)))
+    at_once(t, [(f"tcp {a} -> {b}", tcp, m, a, b, 4, 64 * MIB) for a, b in
+                (("bpc", "pnas"), ("pnas", "oprn"), ("hub2", "berlin"))], 1)
