@@ -8,7 +8,7 @@ import socket
 import subprocess
 
 from . import Skip, peers, traffic
-from .harness import test
+from .harness import add, test
 from .meshlab import GATE, Mesh
 from .peers import GARENNE
 from .scene import expect
@@ -150,16 +150,18 @@ def scan(t):
     scans(m, ("bpc", "berlin", "hub"), "pnas", False, {"open", "closed", "filtered"})
 
 
-@test("mesh/nmap-udp", limit=400, needs=(GARENNE,))
-def scan_udp(t):
+def scan_udp(t, askers):
     """The same for nmap -sU: what ICMP says there is said here."""
     m = Mesh(t, hubs=1, sites=2)
     m.wait_up()
     with t.cell("443"):
         t.server(traffic.UdpServer, m.ns("bpc"), port=443)
         traffic.udp_ask(traffic.Direct(m.ns("pnas")), m.at["bpc"][4], 443)
-    scans(m, ("bpc", "berlin", "hub"), "pnas", True,
-          {"open", "closed", "filtered", "open|filtered"})
+    scans(m, askers, "pnas", True, {"open", "closed", "filtered", "open|filtered"})
+
+
+add("mesh/nmap-udp", scan_udp, ("bpc",), limit=240, needs=(GARENNE,))
+add("mesh/nmap-udp/others", scan_udp, ("berlin", "hub"), limit=400, needs=(GARENNE,), full=True)
 
 
 def one_socket(t, ns, places):
