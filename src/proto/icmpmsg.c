@@ -36,6 +36,107 @@ static struct ipsum sum_of(const struct ip *src, const struct ip *dst, struct sp
 	return s;
 }
 
+/* ---- errors ---- */
+
+static bool error4(struct icmpmsg_quote *q)
+{
+	enum { UNREACHABLE = 3, PORT = 3, TOO_BIG = 4, EXCEEDED = 11 };
+
+	if (q->type == EXCEEDED)
+		q->what = ICMPMSG_TIME_EXCEEDED;
+	else if (q->type != UNREACHABLE)
+		return false;
+	else if (q->code == PORT)
+		q->what = ICMPMSG_PORT_UNREACH;
+	else if (q->code == TOO_BIG)
+		q->what = ICMPMSG_TOO_BIG;
+	else if (q->code == 9 || q->code == 10 || q->code == 13)
+		q->what = ICMPMSG_PROHIBITED;
+	else
+		q->what = q->code == 0 ? ICMPMSG_NET_UNREACH : ICMPMSG_HOST_UNREACH;
+	q->mtu = q->what == ICMPMSG_TOO_BIG ? q->rest & 0xffff : 0;
+	return true;
+}
+
+static bool error6(struct icmpmsg_quote *q)
+{
+	enum { UNREACHABLE = 1, TOO_BIG = 2, EXCEEDED = 3 };
+
+	if (q->type == EXCEEDED)
+		q->what = ICMPMSG_TIME_EXCEEDED;
+	else if (q->type == TOO_BIG)
+		q->what = ICMPMSG_TOO_BIG;
+	else if (q->type != UNREACHABLE)
+		return false;
+	else if (q->code == 4)
+		q->what = ICMPMSG_PORT_UNREACH;
+	else if (q->code == 1 || q->code == 5 || q->code == 6)
+		q->what = ICMPMSG_PROHIBITED;
+	else
+		q->what = q->code == 0 ? ICMPMSG_NET_UNREACH : ICMPMSG_HOST_UNREACH;
+	q->mtu = q->what == ICMPMSG_TOO_BIG ? q->rest : 0;
+	return true;
+}
+
+/* The quoted header: not whole packets, so ippkt_decode would not have it. False: later fragment. */
+static bool quoted4(struct icmpmsg_quote *q, struct rd *r)
+{
+	struct span head = rd_take(r, IPPKT_V4_HEAD);
+	size_t len = r->bad ? 0 : (size_t)(head.p[0] & 15) * 4;
+
+	if (r->bad || head.p[0] >> 4 != 4 || len < IPPKT_V4_HEAD)
+		return false;
+	rd_take(r, len - IPPKT_V4_HEAD);
+	q->proto = head.p[9];
+	q->src = ip_v4(head.p + 12);
+	q->dst = ip_v4(head.p + 16);
+	return ((head.p[6] & 0x1f) | head.p[7]) == 0;
+}
+
+static bool quoted6(struct icmpmsg_quote *q, struct rd *r)
+{
+	enum { FRAGMENT = 44 };
+	struct span head = rd_take(r, IPPKT_V6_HEAD);
+
+	if (r->bad || head.p[0] >> 4 != 6)
+		return false;
+	q->proto = head.p[6];
+	q->src = ip_v6(head.p + 8);
+	q->dst = ip_v6(head.p + 24);
+	if (q->proto == FRAGMENT) {
+		head = rd_take(r, IPPKT_V6_FRAG_HEAD);
+		if (r->bad || (head.p[2] | (head.p[3] & 0xf8)) != 0)
+			return false;
+		q->proto = head.p[0];
+	}
+	return true;
+}
+
+ssize_t icmpmsg_quote_decode(struct icmpmsg_quote *out, uint8_t family, struct span in)
+{
+	struct rd r = rd_of(in);
+	struct icmpmsg_quote q = {.type = rd_u8(&r)};
+
+	q.code = rd_u8(&r);
+	rd_u16(&r);
+	q.rest = rd_u32(&r);
+	if (r.bad)
+		return -ERR_MALFORMED;
+	if (!(family == 4 ? error4(&q) : error6(&q)))
+		return -ERR_UNSUPPORTED;
+	if (!(family == 4 ? quoted4(&q, &r) : quoted6(&q, &r)))
+		return r.bad ? -ERR_MALFORMED : -ERR_UNSUPPORTED;
+	for (int i = 0; i < 4; i++)
+		q.word[i] = rd_u16(&r);
+	if (r.bad)
+		return -ERR_MALFORMED;
+	if (q.proto != IPPKT_TCP && q.proto != IPPKT_UDP &&
+	    q.proto != (family == 4 ? IPPKT_ICMP : IPPKT_ICMP6))
+		return -ERR_UNSUPPORTED;
+	*out = q;
+	return ICMPMSG_HEAD;
+}
+
 bool icmpmsg_sum_ok(const struct ip *src, const struct ip *dst, struct span in)
 {
 	struct ipsum s = sum_of(src, dst, in, span_of(NULL, 0));

@@ -32,6 +32,21 @@ struct icmpmsg_echo {
 	uint16_t id, seq;
 };
 
+/* An error, and the packet of ours that it is about. */
+struct icmpmsg_quote {
+	uint8_t type, code;
+	enum icmpmsg_error what;
+	uint32_t rest;	    /* bytes 4..7 of the message */
+	uint32_t mtu;	    /* of ICMPMSG_TOO_BIG; 0: not said */
+	struct ip src, dst; /* of the packet */
+	uint8_t proto;	    /* IPPKT_* */
+	uint16_t word[4];   /* the first bytes behind its IP header: ports, or what else is there */
+};
+
+/** The error in the message @in of family 4 or 6. Consumes 8; -ERR_UNSUPPORTED: another message, or
+ * about a packet that is none of TCP, UDP and echo, or no first fragment; -ERR_MALFORMED: cut
+ * short. Whether that packet was ever sent is not known here. */
+ssize_t icmpmsg_quote_decode(struct icmpmsg_quote *out, uint8_t family, struct span in);
 /** The head of an echo message of family 4 or 6; what follows it is the payload. Consumes 8, or
  * -ERR_UNSUPPORTED: another kind of message, -ERR_MALFORMED: cut short. */
 ssize_t icmpmsg_echo_decode(struct icmpmsg_echo *out, uint8_t family, struct span in);

@@ -122,18 +122,18 @@ static int send_piece(struct pktlink *l, const struct ippkt *ip, struct span fir
 	return l->send(l, &o);
 }
 
-void pktsend_long(struct pktlink *l, const struct ippkt *ip, struct span head_of_payload,
+void pktsend_long(struct pktlink *l, size_t mtu, const struct ippkt *ip, struct span head_of_payload,
 		  struct span rest)
 {
 	struct ippkt part = *ip;
 	size_t room;
 
-	if (ippkt_head_len(ip) + head_of_payload.n + rest.n <= l->mtu) {
+	if (ippkt_head_len(ip) + head_of_payload.n + rest.n <= mtu) {
 		send_piece(l, ip, head_of_payload, rest);
 		return;
 	}
 	part.fragment = true;
-	room = (l->mtu - ippkt_head_len(&part)) & ~(size_t)7;
+	room = (mtu - ippkt_head_len(&part)) & ~(size_t)7;
 	while (rest.n) {
 		size_t n = room - head_of_payload.n < rest.n ? room - head_of_payload.n : rest.n;
 

@@ -28,8 +28,8 @@ void pktsend_error(struct pktlink *l, struct error_gate *g, uint64_t now_ms, con
 void pktsend_bounce(struct pktlink *l, struct error_gate *g, uint64_t now_ms, const struct ip *src,
 		    const struct ip *dst, enum icmpmsg_error what, struct span heads);
 /** A packet whose payload is @head_of_payload (at most 8 bytes) and then @rest, in fragments where
- * it is longer than the MTU; @ip's frag_id is used then. Sums are done. */
-void pktsend_long(struct pktlink *l, const struct ippkt *ip, struct span head_of_payload,
+ * it is longer than @mtu; @ip's frag_id is used then. Sums are done. */
+void pktsend_long(struct pktlink *l, size_t mtu, const struct ippkt *ip, struct span head_of_payload,
 		  struct span rest);
 /** An ICMP message with the numbers as given, about @packet. */
 void pktsend_icmp(struct pktlink *l, struct error_gate *g, uint64_t now_ms, const struct ip *src,

@@ -220,17 +220,17 @@ static void on_destroy(u8_t id, void *data)
 }
 
 /* A segment of the engine is this many of the peer's, if somebody cuts it. */
+static void set_mss(struct tcp_conn *c, u16_t mss)
+{
+	unsigned k = tcp_stack_link(c->st)->tso ? SEGMENT_MAX / mss : 1;
+
+	c->mss = mss;
+	c->pcb->mss = (u16_t)(mss * (k ? k : 1));
+}
+
 static void enlarge_segments(struct tcp_conn *c)
 {
-	unsigned k;
-
-	if (c->pcb->mss < MSS_MIN)
-		c->pcb->mss = MSS_MIN;
-	c->mss = c->pcb->mss;
-	if (!tcp_stack_link(c->st)->tso)
-		return;
-	k = SEGMENT_MAX / c->mss;
-	c->pcb->mss = (u16_t)(c->mss * (k ? k : 1));
+	set_mss(c, c->pcb->mss < MSS_MIN ? (u16_t)MSS_MIN : c->pcb->mss);
 }
 
 static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
@@ -526,6 +526,17 @@ void tcp_engine_shutdown(struct tcp_conn *c)
 	if (tcp_shutdown(c->pcb, 0, 1) == ERR_OK)
 		c->fin_sent = true;
 	leave(c);
+}
+
+bool tcp_engine_sent(const struct tcp_conn *c, uint32_t seq)
+{
+	return seq - c->pcb->lastack < c->pcb->snd_nxt - c->pcb->lastack;
+}
+
+void tcp_engine_shrink(struct tcp_conn *c, size_t mss)
+{
+	if (mss >= MSS_MIN && mss < c->mss)
+		set_mss(c, (u16_t)mss);
 }
 
 void tcp_engine_abort(struct tcp_conn *c)

@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct buf;
 struct ippkt;
@@ -42,6 +43,11 @@ void tcp_engine_credit(struct tcp_conn *c, size_t n);
 void tcp_engine_ack(struct tcp_conn *c);
 /** Sends the end; everything was pushed. */
 void tcp_engine_shutdown(struct tcp_conn *c);
+/** Is @seq the number of something under way? */
+bool tcp_engine_sent(const struct tcp_conn *c, uint32_t seq);
+/** Segments get at most @mss bytes from now on, those that are sent again as well where the link
+ * cuts them. Larger than now: nothing. */
+void tcp_engine_shrink(struct tcp_conn *c, size_t mss);
 /** Resets the connection. */
 void tcp_engine_abort(struct tcp_conn *c);
 /** Does it wait for anything? */

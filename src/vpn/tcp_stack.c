@@ -14,6 +14,8 @@ enum {
 	BUCKETS = 32768,
 	SOURCES = 4096, /* counters of pending SYNs */
 	SLOW_EACH = 2,	/* ticks: lwIP's slow timer is its fast one halved */
+	MTU_MIN4 = 552, /* as Linux: nobody makes us send less in a packet by saying so */
+	MTU_MIN6 = 1280, /* RFC 8200, section 5 */
 };
 
 struct tcp_stack {
@@ -198,6 +200,38 @@ void tcp_stack_input(struct tcp_stack *st, const struct ippkt *ip, struct buf *p
 		tcp_stack_send_reset(st, span_of(pkt->data, ip->total));
 		buf_free(pkt);
 	}
+}
+
+/* What an error means for one who waits for an answer; 0: nothing yet. */
+static int failure(const struct icmpmsg_quote *q)
+{
+	switch (q->what) {
+	case ICMPMSG_PORT_UNREACH:
+		return -ERR_REFUSED;
+	case ICMPMSG_NET_UNREACH:
+	case ICMPMSG_HOST_UNREACH:
+	case ICMPMSG_PROHIBITED:
+		return -ERR_UNREACH;
+	default:
+		return 0;
+	}
+}
+
+void tcp_stack_error(struct tcp_stack *st, const struct icmpmsg_quote *q)
+{
+	struct ipport local = {q->src, q->word[0]}, remote = {q->dst, q->word[1]};
+	uint32_t seq = (uint32_t)q->word[2] << 16 | q->word[3];
+	struct tcp_conn *c = find(st, &local, &remote);
+	uint32_t heads = q->src.family == 4 ? IPPKT_V4_HEAD + TCPSEG_HEAD :
+					      IPPKT_V6_HEAD + TCPSEG_HEAD;
+	uint32_t least = q->src.family == 4 ? MTU_MIN4 : MTU_MIN6;
+
+	if (!c || !c->pcb || !tcp_engine_sent(c, seq))
+		return;
+	if (q->what == ICMPMSG_TOO_BIG)
+		tcp_engine_shrink(c, (q->mtu < least ? least : q->mtu) - heads);
+	else if (c->dialed && c->state == TCP_CONN_OPENING && failure(q))
+		tcp_conn_refuse(c, failure(q));
 }
 
 struct tcp_conn *tcp_stack_connect(struct tcp_stack *st, const struct ipport *local,

@@ -38,6 +38,10 @@ void tcp_stack_listen(struct tcp_stack *st, struct tcp_stack_user *user);
  * header and is nobody else's. */
 void tcp_stack_input(struct tcp_stack *st, const struct ippkt *ip, struct buf *pkt);
 
+/** An error about a segment of ours: a smaller MTU is obeyed, a connection that is being opened
+ * fails. What was never sent is not believed (RFC 5927). */
+void tcp_stack_error(struct tcp_stack *st, const struct icmpmsg_quote *q);
+
 /**
  * Opens a connection from @local to @remote, which the link leads to. Gives it, OPENING; @user is
  * told once, not from inside. NULL when the four numbers are in use (try another port) or a bound

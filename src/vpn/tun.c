@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "flow/inbound.h"
+#include "proto/icmpmsg.h"
 #include "proto/ippkt.h"
 #include "proto/tcpseg.h"
 #include "vpn/tun_dev.h"
@@ -48,6 +49,24 @@ static void input_udp(struct tun *t, const struct ippkt *ip, struct buf *pkt,
 		tun_udp_input(t->udp, ip, pkt, rx->udp_pieces ? rx->gso_size : 0);
 }
 
+/* Somebody says that a packet which left by the device did not arrive. False: it is no error. */
+static bool input_error(struct tun *t, const struct ippkt *ip, const struct buf *pkt)
+{
+	struct span msg = span_of(pkt->data + ip->off, ip->total - ip->off);
+	struct icmpmsg_quote q;
+
+	if (icmpmsg_quote_decode(&q, ip->src.family, msg) < 0 ||
+	    !icmpmsg_sum_ok(&ip->src, &ip->dst, msg))
+		return false;
+	if (q.proto == IPPKT_TCP)
+		tcp_stack_error(t->tcp, &q);
+	else if (q.proto == IPPKT_UDP)
+		tun_udp_error(t->udp, &q);
+	else
+		tun_echo_error(t->echo, &ip->src, &q);
+	return true;
+}
+
 /* A packet that is whole; takes @pkt. */
 static void input(struct tun *t, const struct ippkt *ip, struct buf *pkt, const struct tun_rx *rx)
 {
@@ -55,7 +74,8 @@ static void input(struct tun *t, const struct ippkt *ip, struct buf *pkt, const 
 		input_tcp(t, ip, pkt, rx);
 	else if (ip->proto == IPPKT_UDP)
 		input_udp(t, ip, pkt, rx);
-	else if (ip->proto == (ip->src.family == 4 ? IPPKT_ICMP : IPPKT_ICMP6))
+	else if (ip->proto == (ip->src.family == 4 ? IPPKT_ICMP : IPPKT_ICMP6) &&
+		 !input_error(t, ip, pkt))
 		tun_echo_input(t->echo, ip, pkt);
 	else
 		buf_free(pkt);

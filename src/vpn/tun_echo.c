@@ -75,7 +75,7 @@ static void send_echo(struct tun_echo *e, const struct ip *src, const struct ip 
 	struct wr w = wr_of(e->message, sizeof(e->message));
 
 	if (icmpmsg_echo_encode(&w, src, dst, m, payload) == 0)
-		pktsend_long(e->link, &head, span_of(e->message, ICMPMSG_HEAD),
+		pktsend_long(e->link, e->link->mtu, &head, span_of(e->message, ICMPMSG_HEAD),
 			     span_of(e->message + ICMPMSG_HEAD, w.n - ICMPMSG_HEAD));
 }
 
@@ -201,13 +201,14 @@ static struct pinger *begin(struct tun_echo *e, const struct ippkt *ip, uint16_t
 
 static void hand_up(struct pinger *p, const struct echo *m)
 {
-	struct buf *b = buf_new_big(ECHO_HEAD + m->payload.n);
+	size_t room = m->kind == ECHO_ERROR ? (size_t)ECHO_ERROR_MAX : ECHO_HEAD + m->payload.n;
+	struct buf *b = buf_new_big(room);
 	struct addr party = addr_from_ip(&p->target, ECHO_PORT);
 	struct wr w;
 
 	if (!b)
 		return;
-	w = wr_of(b->data, ECHO_HEAD + m->payload.n);
+	w = wr_of(b->data, room);
 	if (echo_encode(&w, m) != 0) {
 		buf_free(b);
 		return;
@@ -266,6 +267,18 @@ static void input_reply(struct tun_echo *e, const struct ippkt *ip, const struct
 		return;
 	got.id = p->his_id;
 	hand_up(p, &got);
+}
+
+void tun_echo_error(struct tun_echo *e, const struct ip *from, const struct icmpmsg_quote *q)
+{
+	struct pinger *p = find(e, &q->src, &q->dst, q->word[2], true);
+	struct echo m = {.kind = ECHO_ERROR, .type = q->type, .code = q->code, .info = q->rest,
+			 .offender = *from, .seq = q->word[3]};
+
+	if (!p)
+		return;
+	m.id = p->his_id;
+	hand_up(p, &m);
 }
 
 void tun_echo_input(struct tun_echo *e, const struct ippkt *ip, struct buf *pkt)

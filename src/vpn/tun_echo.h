@@ -15,6 +15,7 @@
 
 enum { TUN_ECHO_ASSOCS = 2048 };
 
+struct icmpmsg_quote;
 struct tun_echo;
 
 /** Borrows all. Gives, or NULL. */
@@ -24,6 +25,8 @@ void tun_echo_free(struct tun_echo *e);
 void tun_echo_listen(struct tun_echo *e, struct inbound *in);
 /** A packet of ICMP or ICMPv6, whole; takes @pkt. Its sum is looked at. */
 void tun_echo_input(struct tun_echo *e, const struct ippkt *ip, struct buf *pkt);
+/** An error that @from has sent about an echo request of the outbound. */
+void tun_echo_error(struct tun_echo *e, const struct ip *from, const struct icmpmsg_quote *q);
 /** Asks in the name of @from: datagrams of proto/echo.h go in and out. Gives, or NULL. */
 struct dgram *tun_echo_open(struct tun_echo *e, const struct ip *from, const struct ip *target);
 

@@ -37,6 +37,7 @@ struct assoc {
 	struct tun_udp *u;
 	struct list node, age;
 	bool ours;	   /* of the outbound */
+	uint16_t mtu;	   /* ours only: of a router on the way; 0: none has said */
 	struct ipport end; /* the client; or whom we speak for */
 	struct ipport target;
 	struct ear *ear; /* NULL: the flow is over, or of the outbound */
@@ -81,9 +82,9 @@ static void assoc_send(struct dgram *d, const struct addr *party, struct buf *pk
 	if (to.ip.family != a->end.ip.family || to.port == 0)
 		buf_free(pkt);
 	else if (a->ours)
-		udp_train_send(a->u->train, &a->end, &to, pkt);
+		udp_train_send(a->u->train, &a->end, &to, a->mtu, pkt);
 	else
-		udp_train_send(a->u->train, &to, &a->end, pkt);
+		udp_train_send(a->u->train, &to, &a->end, 0, pkt);
 }
 
 /* What a router says for a flow, or a packet of one, that ended like this; false: nothing. */
@@ -322,6 +323,25 @@ void tun_udp_input(struct tun_udp *u, const struct ippkt *ip, struct buf *pkt, u
 }
 
 /* ---- the outbound ---- */
+
+void tun_udp_error(struct tun_udp *u, const struct icmpmsg_quote *q)
+{
+	struct ipport from = {q->src, q->word[0]}, to = {q->dst, q->word[1]};
+	struct assoc *a = find(u, &from, true);
+	struct addr party = addr_from_ipport(&to);
+	enum { MTU_MIN6 = 1280 };
+
+	if (!a)
+		return;
+	/* Routers cut what is too long for them themselves in IPv4, where we do not forbid it. */
+	if (q->what == ICMPMSG_TOO_BIG && q->src.family == 6 && q->mtu >= MTU_MIN6 &&
+	    (!a->mtu || q->mtu < a->mtu))
+		a->mtu = (uint16_t)q->mtu;
+	else if (q->what == ICMPMSG_PORT_UNREACH)
+		dgram_bounced(&a->d, &party, -ERR_REFUSED);
+	else if (q->what != ICMPMSG_TOO_BIG && q->what != ICMPMSG_TIME_EXCEEDED)
+		dgram_bounced(&a->d, &party, -ERR_UNREACH);
+}
 
 struct dgram *tun_udp_open(struct tun_udp *u, const struct ipport *from, const struct ipport *to)
 {

@@ -19,6 +19,7 @@ enum {
 	TUN_UDP_TRAIN = 64, /* datagrams in one packet for the kernel */
 };
 
+struct icmpmsg_quote;
 struct tun_udp;
 
 /** Borrows @link. Gives, or NULL. */
@@ -30,6 +31,9 @@ void tun_udp_listen(struct tun_udp *u, struct inbound *in);
 /** A packet of UDP, whole, whose sums are right; takes @pkt. @piece not 0: the payload is several
  * datagrams of that size, the last one shorter. */
 void tun_udp_input(struct tun_udp *u, const struct ippkt *ip, struct buf *pkt, uint16_t piece);
+/** An error about a datagram of the outbound: its flow hears that it came back, and datagrams are
+ * cut for a smaller MTU. */
+void tun_udp_error(struct tun_udp *u, const struct icmpmsg_quote *q);
 /** An association of the outbound: sends from @from, or from another port when that one is taken,
  * to @to unless a packet says better. Gives; NULL when there is no room. */
 struct dgram *tun_udp_open(struct tun_udp *u, const struct ipport *from, const struct ipport *to);

@@ -19,7 +19,7 @@ struct udp_train {
 	struct defer flush;
 	uint32_t next_id;
 	struct ipport from, to;
-	size_t piece, bytes;
+	size_t mtu, piece, bytes;
 	unsigned n;
 	struct buf *wagon[TRAIN_MAX];
 };
@@ -82,14 +82,14 @@ static void send_fragments(struct udp_train *t)
 	struct ippkt ip = head_of(t);
 
 	udp_head_encode(&w, &h, sum_field(t, &h, false));
-	pktsend_long(t->link, &ip, span_of(b, w.n), buf_span(t->wagon[0]));
+	pktsend_long(t->link, t->mtu, &ip, span_of(b, w.n), buf_span(t->wagon[0]));
 }
 
 static void leave(struct udp_train *t)
 {
 	size_t head = (t->from.ip.family == 4 ? IPPKT_V4_HEAD : IPPKT_V6_HEAD) + IPPKT_UDP_HEAD;
 
-	if (t->n == 1 && head + t->bytes > t->link->mtu)
+	if (t->n == 1 && head + t->bytes > t->mtu)
 		send_fragments(t);
 	else if (t->n)
 		send_whole(t);
@@ -106,12 +106,12 @@ static bool fits(const struct udp_train *t, const struct ipport *from, const str
 {
 	return t->n && t->link->uso && t->n < TRAIN_MAX && b->len && b->len <= t->piece &&
 	       t->wagon[t->n - 1]->len == t->piece && t->bytes + b->len <= TRAIN_BYTES &&
-	       t->piece + IPPKT_V6_HEAD + IPPKT_UDP_HEAD <= t->link->mtu &&
+	       t->piece + IPPKT_V6_HEAD + IPPKT_UDP_HEAD <= t->mtu &&
 	       ipport_eq(&t->from, from) && ipport_eq(&t->to, to);
 }
 
 void udp_train_send(struct udp_train *t, const struct ipport *from, const struct ipport *to,
-		    struct buf *payload)
+		    uint16_t mtu, struct buf *payload)
 {
 	if (payload->len > 65535 - IPPKT_V4_HEAD - IPPKT_UDP_HEAD) {
 		buf_free(payload);
@@ -121,6 +121,7 @@ void udp_train_send(struct udp_train *t, const struct ipport *from, const struct
 		leave(t);
 		t->from = *from;
 		t->to = *to;
+		t->mtu = mtu && mtu < t->link->mtu ? mtu : t->link->mtu;
 		t->piece = payload->len;
 	}
 	t->wagon[t->n++] = payload;

@@ -17,8 +17,9 @@ struct udp_train;
 struct udp_train *udp_train_new(struct loop *l, struct pktlink *link);
 /** Takes NULL too; what waits is lost. */
 void udp_train_free(struct udp_train *t);
-/** Takes @payload. It leaves before the loop sleeps, or is dropped: no room, too long. */
+/** Takes @payload. It leaves before the loop sleeps, or is dropped: no room, too long. @mtu: of the
+ * way, when it is less than the link's; 0: it is not. */
 void udp_train_send(struct udp_train *t, const struct ipport *from, const struct ipport *to,
-		    struct buf *payload);
+		    uint16_t mtu, struct buf *payload);
 
 #endif

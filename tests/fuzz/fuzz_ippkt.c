@@ -25,6 +25,7 @@ static void check_again(const struct ippkt *p)
 
 static void check_payload(const struct ippkt *p, struct span l4)
 {
+	struct icmpmsg_quote q;
 	struct icmpmsg_echo e;
 	struct tcpseg t;
 	struct udp_head u;
@@ -38,6 +39,9 @@ static void check_payload(const struct ippkt *p, struct span l4)
 		abort();
 	udp_sum_ok(p, l4);
 	icmpmsg_echo_decode(&e, p->src.family, l4);
+	if (icmpmsg_quote_decode(&q, p->src.family, l4) > 0 &&
+	    (q.src.family != p->src.family || q.dst.family != p->src.family))
+		abort();
 	icmpmsg_sum_ok(&p->src, &p->dst, l4);
 }
 

@@ -2,6 +2,7 @@
 the peer's own address. Hosts of two LANs with the same prefixes, their sites and the hub.
 """
 import contextlib
+import errno
 import json
 import os
 import re
@@ -13,7 +14,7 @@ import tempfile
 
 from . import LabError, Skip, configs, netns, traffic
 from .harness import test
-from .meshlab import GATE, NAMES, Mesh
+from .meshlab import GATE, NAMES, NAS, Mesh
 from .peers import GARENNE, tool
 from .proc import until
 from .scene import expect
@@ -280,3 +281,93 @@ def dig(ns, *argv):
         p = subprocess.run(["dig", "@" + NAMES, "+tries=1", *argv], capture_output=True, text=True,
                            timeout=30)
     return p.stdout.split("status: ")[1].split(",")[0] if "status: " in p.stdout else "SILENT"
+
+
+@test("delivery/icmp", limit=200, needs=(GARENNE,))
+def icmp(t):
+    """What routers and hosts of the far LAN say about delivered packets is heard: TCP and UDP get
+    the verdict, pings the very error, and a narrow way makes packets smaller."""
+    m = Mesh(t, hubs=1, sites=2, edit=delivering("transparent"))
+    m.wait_up()
+    nas, site = m.ns("pnas"), m.ns("paris")
+    via = traffic.Direct(m.ns("bpc"))
+    nas.nft("""
+        table inet f {
+            chain in {
+                type filter hook input priority 0;
+                tcp dport 11 reject with icmpx host-unreachable
+                tcp dport 13 reject with icmpx admin-prohibited
+                udp dport 13 reject with icmpx admin-prohibited
+            }
+        }""")
+    for f, real in ((4, NAS[0]), (6, NAS[1])):
+        host, on = m.at["pnas"][f], m.targets["pnas"]
+        with t.cell(f"TCP v{f}"):
+            for port in (11, 13):
+                got = connect_error(via.ns, host, port, 2)
+                expect(got == "EHOSTUNREACH", f"port {port}: {got}")
+        with t.cell(f"UDP v{f}"):
+            got = udp_error(via, host, 1)
+            expect(got == "ECONNREFUSED", f"a closed port: {got}")
+            got = udp_error(via, host, 13)
+            expect(got == "EHOSTUNREACH", f"a forbidden port: {got}")
+        with t.cell(f"UDP, later, v{f}"):
+            later(via, nas, host)
+        with t.cell(f"ping v{f}"):
+            nas.nft(f"""
+                table inet p {{
+                    chain in {{
+                        type filter hook input priority 0;
+                        {'icmpv6' if f == 6 else 'icmp'} type echo-request reject with icmpx host-unreachable
+                    }}
+                }}""")
+            ping = Ping(via.ns, host)
+            got = next(filter(None, (ping.ask(wait=1.5) for _ in range(5))), None)
+            expect(got == host, f"{got}, not the error of {host}")
+            nas.nft("delete table inet p")
+        with t.cell(f"narrow v{f}"):
+            site.ip(f"route add {real}/{32 if f == 4 else 128} dev eth0 mtu 1300")
+            traffic.check_bulk(via, on.bulk, host, 4 * MIB)
+            for n in (1400, 8000):
+                data, _ = traffic.udp_ask(via, host, on.udp.port, os.urandom(n))
+                expect(len(data) == n, f"{len(data)} of {n} bytes came back")
+
+
+def udp_error(via, host, port):
+    with via.ns.socket(socket.AF_INET6 if ":" in host else socket.AF_INET,
+                       socket.SOCK_DGRAM) as s:
+        s.setsockopt(*((41, 25) if ":" in host else (0, 11)), 1)  # ..._RECVERR: what passes, too
+        s.connect((host, port))
+        return asked(s)
+
+
+def asked(s):
+    """An answer, or the name of an error; hosts send about one a second to the same place."""
+    s.settimeout(1.5)
+    for _ in range(5):
+        try:
+            s.send(b"anybody?")
+            return s.recv(100)
+        except socket.timeout:
+            continue
+        except OSError as e:
+            return errno.errorcode[e.errno]
+    return None
+
+
+def later(via, ns, host):
+    """A service that goes away in the middle of a conversation."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with via.ns.socket(family, socket.SOCK_DGRAM) as s:
+        with ns.socket(family, socket.SOCK_DGRAM) as server:
+            server.settimeout(3)
+            server.bind(("", 0))
+            s.settimeout(3)
+            s.connect((host, server.getsockname()[1]))
+            for i in range(5):
+                s.send(b"%d" % i)
+                data, peer = server.recvfrom(100)
+                server.sendto(data, peer)
+                expect(s.recv(100) == b"%d" % i, "another answer")
+        got = asked(s)
+        expect(got == "ECONNREFUSED", f"a port that was closed: {got}")

@@ -291,6 +291,78 @@ static void echo_and_errors(void **state)
 	}
 }
 
+static const struct {
+	uint8_t family;
+	const char *wire;
+	enum icmpmsg_error what;
+	uint32_t mtu;
+	uint8_t proto;
+	uint16_t word[4];
+} quotes[] = {
+	/* port unreachable about UDP, 4660 to 53 */
+	{4, "0303 0000 00000000" V4 "1234 0035 005f abcd", ICMPMSG_PORT_UNREACH, 0, IPPKT_UDP,
+	 {0x1234, 53, 0x5f, 0xabcd}},
+	/* too big, MTU 1400, about TCP behind a header with options */
+	{4, "0304 0000 00000578 46000040 00004000 40060000 c0a80001 c0a800c7 01010100"
+	    "1f90 0016 0102 0304", ICMPMSG_TOO_BIG, 1400, IPPKT_TCP, {8080, 22, 0x102, 0x304}},
+	{4, "030d 0000 00000000" V4 "1234 0035 005f abcd", ICMPMSG_PROHIBITED, 0, IPPKT_UDP,
+	 {0x1234, 53, 0x5f, 0xabcd}},
+	{4, "0b00 0000 00000000" V4 "1234 0035 005f abcd", ICMPMSG_TIME_EXCEEDED, 0, IPPKT_UDP,
+	 {0x1234, 53, 0x5f, 0xabcd}},
+	/* too big, MTU 1300, about the first fragment of UDP */
+	{6, "0200 0000 00000514 60000000 00402c40 20010db8000000000000000000000001"
+	    "20010db8000000000000000000000002 11000001 00000007 1234 0035 005f abcd",
+	 ICMPMSG_TOO_BIG, 1300, IPPKT_UDP, {0x1234, 53, 0x5f, 0xabcd}},
+	/* host unreachable about an echo request */
+	{6, "0103 0000 00000000 60000000 00403a40 20010db8000000000000000000000001"
+	    "20010db8000000000000000000000002 8000 1234 0007 0009",
+	 ICMPMSG_HOST_UNREACH, 0, IPPKT_ICMP6, {0x8000, 0x1234, 7, 9}},
+};
+
+static void errors_and_what_they_quote(void **state)
+{
+	static const char *const no[] = {
+		"0800 0000 00000000" V4 "1234 0035 005f abcd", /* an echo request */
+		"0303 0000 00000000 45000073 00000001 40110000 c0a80001 c0a800c7" /* later fragment */
+		"1234 0035 005f abcd",
+		"0303 0000 00000000 45000073 00004000 40320000 c0a80001 c0a800c7" /* ESP */
+		"1234 0035 005f abcd",
+		"0303 0000 00000000 65000073 00004000 40110000 c0a80001 c0a800c7"
+		"1234 0035 005f abcd"};
+	struct icmpmsg_quote q, before;
+
+	(void)state;
+	memset(&before, 0x5a, sizeof(before));
+	for (size_t i = 0; i < sizeof(quotes) / sizeof(quotes[0]); i++) {
+		struct span in = hex(quotes[i].wire);
+
+		assert_int_equal(icmpmsg_quote_decode(&q, quotes[i].family, in), ICMPMSG_HEAD);
+		assert_int_equal(q.what, quotes[i].what);
+		assert_int_equal(q.mtu, quotes[i].mtu);
+		assert_int_equal(q.proto, quotes[i].proto);
+		assert_memory_equal(q.word, quotes[i].word, sizeof(q.word));
+		assert_int_equal(q.src.b[quotes[i].family == 4 ? 3 : 15], 1);
+		for (size_t n = 0; n < in.n; n++) {
+			struct span part = exact(in, n);
+
+			q = before;
+			assert_int_equal(icmpmsg_quote_decode(&q, quotes[i].family, part),
+					 -ERR_MALFORMED);
+			assert_memory_equal(&q, &before, sizeof(q));
+			free_hex(part);
+		}
+		free_hex(in);
+	}
+	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++) {
+		struct span in = hex(no[i]);
+
+		q = before;
+		assert_int_equal(icmpmsg_quote_decode(&q, 4, in), -ERR_UNSUPPORTED);
+		assert_memory_equal(&q, &before, sizeof(q));
+		free_hex(in);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -304,6 +376,7 @@ int main(void)
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(datagrams),
 		cmocka_unit_test(echo_and_errors),
+		cmocka_unit_test(errors_and_what_they_quote),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

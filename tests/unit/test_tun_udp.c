@@ -74,7 +74,7 @@ static void say(struct udp_train *t, uint8_t family, size_t n, uint8_t to)
 {
 	struct ipport a = at(family, 1), b = at(family, to);
 
-	udp_train_send(t, &a, &b, payload(n, 0));
+	udp_train_send(t, &a, &b, 0, payload(n, 0));
 }
 
 static void trains(void **state)
