@@ -177,6 +177,60 @@ int dnsmsg_query_encode(struct wr *out, const struct dnsmsg_query *in)
 	return write_question(out, in, 0);
 }
 
+enum {
+	TYPE_OPT = 41,
+	OPTION_SUBNET = 8,
+	OPTION_PADDING = 12,
+	SUBNET_MAX = 8 + 16,
+	OPTION_HEAD = 4,
+};
+
+/* Bits behind the prefix are zero; bytes behind it are left out. */
+static void write_subnet(struct wr *w, const struct ip *ip)
+{
+	unsigned bits = ip->family == 4 ? DNSMSG_SUBNET4 : DNSMSG_SUBNET6;
+
+	wr_u16(w, OPTION_SUBNET);
+	wr_u16(w, 4 + bits / 8);
+	wr_u16(w, ip->family == 4 ? 1 : 2);
+	wr_u8(w, bits);
+	wr_u8(w, 0);
+	wr_bytes(w, ip->b, bits / 8);
+}
+
+int dnsmsg_query_edns_encode(struct wr *out, const struct dnsmsg_query *in,
+			     const struct dnsmsg_edns *edns)
+{
+	static const uint8_t zeros[DNSMSG_PAD];
+	uint8_t room[SUBNET_MAX + OPTION_HEAD + DNSMSG_PAD];
+	struct wr options = wr_of(room, sizeof(room));
+	size_t start = out->n, pad;
+	int err = write_question(out, in, 0);
+
+	if (err)
+		return err;
+	if (edns->client.family)
+		write_subnet(&options, &edns->client);
+	if (edns->pad) {
+		/* name, type, size, flags and length of the record are eleven bytes */
+		pad = out->n - start + 11 + options.n + OPTION_HEAD;
+		pad = (DNSMSG_PAD - pad % DNSMSG_PAD) % DNSMSG_PAD;
+		wr_u16(&options, OPTION_PADDING);
+		wr_u16(&options, (unsigned)pad);
+		wr_bytes(&options, zeros, pad);
+	}
+	wr_u8(out, 0);
+	wr_u16(out, TYPE_OPT);
+	wr_u16(out, DNSMSG_EDNS_UDP);
+	wr_u32(out, 0);
+	wr_u16(out, (unsigned)options.n);
+	wr_bytes(out, room, options.n);
+	if (out->bad)
+		return -ERR_LIMIT;
+	out->p[start + 11] = 1; /* additional records */
+	return 0;
+}
+
 static bool fits_question(const struct ip *ip, const struct dnsmsg_query *q)
 {
 	if (q->class != DNSMSG_IN)

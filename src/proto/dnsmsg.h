@@ -25,6 +25,12 @@ enum {
 	DNSMSG_QUERY_MAX = DNSMSG_HEAD + DNSMSG_NAME_MAX + 2 + 4,
 	DNSMSG_IPS_MAX = 32, /* addresses that are kept of an answer */
 	DNSMSG_ARPA_TEXT = 80, /* the name of an address, with its final zero */
+	/* Of a client's address a server is told as much as Xray tells: RFC 7871 advises 24 and 56. */
+	DNSMSG_SUBNET4 = 24,
+	DNSMSG_SUBNET6 = 96,
+	DNSMSG_PAD = 128, /* RFC 8467: queries on encrypted ways are a multiple of this long */
+	DNSMSG_EDNS_UDP = 1232, /* of an answer that cannot be cut on the way */
+	DNSMSG_EDNS_QUERY_MAX = DNSMSG_QUERY_MAX + 11 + 24 + DNSMSG_PAD,
 };
 
 enum dnsmsg_type {
@@ -53,6 +59,12 @@ struct dnsmsg_query {
 	char name[DNSMSG_NAME_MAX + 1];
 };
 
+/* What a query says beside its question (RFC 6891). */
+struct dnsmsg_edns {
+	struct ip client; /* its network is told (RFC 7871); family 0: none */
+	bool pad;	  /* RFC 7830 */
+};
+
 struct dnsmsg_answer {
 	uint8_t rcode;	      /* 0..15 */
 	uint32_t ttl;	      /* seconds, of every address */
@@ -79,6 +91,10 @@ struct dnsmsg_reply {
 ssize_t dnsmsg_query_decode(struct dnsmsg_query *out, struct span in);
 /** 0, -ERR_LIMIT, or -ERR_MALFORMED for a name that is none. */
 int dnsmsg_query_encode(struct wr *out, const struct dnsmsg_query *in);
+
+/** The same with an OPT record: @edns and DNSMSG_EDNS_UDP. */
+int dnsmsg_query_edns_encode(struct wr *out, const struct dnsmsg_query *in,
+			     const struct dnsmsg_edns *edns);
 
 /**
  * The answer to @query: its id and question, authoritative, recursion available. Without

@@ -18,6 +18,8 @@ enum {
 	STATIC_METHOD_GET = 2,
 	STATIC_PATH = 4,
 	STATIC_SCHEME_HTTPS = 7,
+	STATIC_STATUS_200 = 8,
+	STATIC_STATUS_500 = 14,
 	INDEXED = 0x80,
 };
 
@@ -105,6 +107,31 @@ int h2_data_decode(struct span *out, const struct h2_frame *f)
 		return -ERR_MALFORMED;
 	*out = span_of(r.p, r.n - pad);
 	return 0;
+}
+
+unsigned h2_status_decode(const struct h2_frame *f)
+{
+	static const uint16_t table[] = {200, 204, 206, 304, 400, 404, 500};
+	struct span block;
+	struct rd r;
+	uint8_t b;
+
+	if (h2_data_decode(&block, f) != 0) /* padding is the same */
+		return 0;
+	r = rd_of(block);
+	if (f->flags & H2_PRIORITY)
+		rd_take(&r, 5);
+	b = rd_u8(&r);
+	/* A change of the table's size comes first: 001xxxxx, of more than one byte if all are set. */
+	while (!r.bad && (b & 0xe0) == 0x20) {
+		if ((b & 0x1f) == 0x1f)
+			while (rd_u8(&r) & 0x80 && !r.bad)
+				;
+		b = rd_u8(&r);
+	}
+	if (r.bad || b < (INDEXED | STATIC_STATUS_200) || b > (INDEXED | STATIC_STATUS_500))
+		return 0;
+	return table[b - (INDEXED | STATIC_STATUS_200)];
 }
 
 int h2_answer_encode(struct wr *out, const struct h2_frame *f)

@@ -1,7 +1,7 @@
 /*
  * As much of HTTP/2 (RFC 9113) and HPACK (RFC 7541) as GETs take: what a client
  * sends first, its requests, the frames that it must answer, and the bodies of pages.
- * Fields of answers are not read.
+ * Of the fields of answers only the status is read, and not any.
  *
  *   frame  u24 length | u8 type | u8 flags | u32 stream | bytes
  *
@@ -32,6 +32,7 @@ enum {
 	H2_END_STREAM = 1,
 	H2_END_HEADERS = 4,
 	H2_PADDED = 8,
+	H2_PRIORITY = 32,
 };
 
 struct h2_field {
@@ -54,6 +55,9 @@ int h2_get_encode(struct wr *out, uint32_t stream, const char *host, const char 
 ssize_t h2_frame_decode(struct h2_frame *out, struct span in);
 /** The content of @f, a frame of type H2_DATA, without its padding. 0 or -ERR_MALFORMED. */
 int h2_data_decode(struct span *out, const struct h2_frame *f);
+/** The status at the begin of @f, a frame of type H2_HEADERS: one of those that every server writes as
+ * a single byte (200, 204, 206, 304, 400, 404, 500), or 0 for any other. */
+unsigned h2_status_decode(const struct h2_frame *f);
 /** What @f must be answered with at once; nothing for most. 0 or -ERR_LIMIT. */
 int h2_answer_encode(struct wr *out, const struct h2_frame *f);
 

@@ -22,6 +22,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (n <= 0)
 			break;
+		unsigned status = h2_status_decode(&f);
+
+		must(status == 0 || (status >= 200 && status <= 500));
 		must((size_t)n <= in.n && f.payload.n + H2_HEADER_LEN == (size_t)n);
 		must(h2_answer_encode(&w, &f) == 0);
 		if (f.type == H2_DATA && h2_data_decode(&content, &f) == 0)

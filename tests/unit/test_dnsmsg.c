@@ -384,6 +384,39 @@ static void nothing_of_a_zone(void **state)
 	assert_int_equal(w.n, head);
 }
 
+/* The option of RFC 7871 and the padding of RFC 7830, byte for byte. */
+static void beside_the_question(void **state)
+{
+	struct dnsmsg_query q = {.id = 1, .recurse = true, .type = 1, .class = 1, .name = "a"};
+	struct dnsmsg_edns e = {.pad = false}, both = {.pad = true};
+	uint8_t b[DNSMSG_EDNS_QUERY_MAX];
+	struct wr w = wr_of(b, sizeof(b));
+	struct dnsmsg_query back;
+
+	(void)state;
+	assert_int_equal(dnsmsg_query_edns_encode(&w, &q, &e), 0);
+	assert_bytes(w, "0001 0100 0001 0000 0000 0001 01 61 00 0001 0001 00 0029 04d0 00000000 0000");
+	assert_true(dnsmsg_query_decode(&back, span_of(b, w.n)) > 0);
+	ip_parse(&e.client, span_str("192.0.2.77"));
+	w = wr_of(b, sizeof(b));
+	assert_int_equal(dnsmsg_query_edns_encode(&w, &q, &e), 0);
+	assert_bytes(w, "0001 0100 0001 0000 0000 0001 01 61 00 0001 0001 00 0029 04d0 00000000 000b"
+			"0008 0007 0001 18 00 c00002");
+	ip_parse(&both.client, span_str("2001:db8::77"));
+	w = wr_of(b, sizeof(b));
+	assert_int_equal(dnsmsg_query_edns_encode(&w, &q, &both), 0);
+	assert_int_equal(w.n, DNSMSG_PAD);
+	memset(q.name, 'x', 60);
+	w = wr_of(b, sizeof(b));
+	assert_int_equal(dnsmsg_query_edns_encode(&w, &q, &both), 0);
+	assert_int_equal(w.n % DNSMSG_PAD, 0);
+	for (size_t cap = 0; cap < w.n; cap++) {
+		struct wr small = wr_of(b, cap);
+
+		assert_int_equal(dnsmsg_query_edns_encode(&small, &q, &both), -ERR_LIMIT);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -397,6 +430,7 @@ int main(void)
 		cmocka_unit_test(names_of_addresses),
 		cmocka_unit_test(zones_of_prefixes),
 		cmocka_unit_test(nothing_of_a_zone),
+		cmocka_unit_test(beside_the_question),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,6 +108,40 @@ static void frames(void **state)
 	free_hex(s);
 }
 
+static void statuses(void **state)
+{
+	static const struct {
+		uint8_t flags;
+		const char *payload;
+		unsigned status;
+	} t[] = {
+		{0, "88", 200},
+		{0, "8d", 404},
+		{0, "8e", 500},
+		{0, "20 88", 200},
+		{0, "3fe11f 8c", 400},
+		{0, "", 0},
+		{0, "3f", 0},
+		{0, "3fff", 0},
+		{0, "87", 0},
+		{0, "8f", 0},
+		{0, "08 03 353033", 0},
+		{H2_PRIORITY, "0000000010 88", 200},
+		{H2_PRIORITY | H2_PADDED, "01 0000000010 88 00", 200},
+		{H2_PRIORITY, "00000000", 0},
+		{H2_PADDED, "02 88", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct span in = hex(t[i].payload);
+		struct h2_frame f = {.type = H2_HEADERS, .flags = t[i].flags, .payload = in};
+
+		assert_int_equal(h2_status_decode(&f), t[i].status);
+		free_hex(in);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -115,6 +149,7 @@ int main(void)
 		cmocka_unit_test(long_value),
 		cmocka_unit_test(padding),
 		cmocka_unit_test(frames),
+		cmocka_unit_test(statuses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
