@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "crypto/rand.h"
 #include "flow/core.h"
+#include "flow/dns_flows.h"
 #include "flow/history.h"
 #include "flow/inbound.h"
 #include "flow/names.h"
@@ -25,6 +26,7 @@
 #include "net/ledger.h"
 #include "net/netmon.h"
 #include "net/resolve.h"
+#include "net/tls_ctx.h"
 #include "proxy/bridge.h"
 #include "proxy/mux_accept.h"
 #include "proxy/portal.h"
@@ -41,6 +43,8 @@ struct app {
 	const struct conf *conf;
 	struct core core;
 	struct names *names;
+	struct dns_flows dns_flows;
+	struct tls_ctx *dns_tls; /* NULL: no name server speaks HTTPS */
 	struct inbound **inbounds;
 	size_t n_inbounds;
 	struct bridge **bridges;
@@ -60,13 +64,37 @@ struct app {
 
 /* ---- building ---- */
 
+/* Name servers with HTTPS are checked as a browser would, by the name that stands in the file. */
+static int build_dns(struct app *a)
+{
+	static const char *const protocols[] = {"h2", "http/1.1"};
+	static const struct conf_tls conf = {
+		.server_name = "", .alpn = {protocols, 2}, .fingerprint = "", .master_key_log = ""};
+	const struct conf_dns *dns = &a->conf->dns;
+	char why[TLS_CTX_WHY_MAX];
+
+	dns_flows_init(&a->dns_flows, &a->core);
+	for (size_t i = 0; i < dns->n_servers && !a->dns_tls; i++) {
+		if (dns->servers[i].kind != CONF_DNS_HTTPS)
+			continue;
+		a->dns_tls = tls_ctx_new_client(&conf, why);
+		if (!a->dns_tls) {
+			log_err("app", "name servers with HTTPS: %s", why);
+			return -ERR_TLS;
+		}
+	}
+	return 0;
+}
+
 static int build_workers(struct app *a)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned n = a->conf->workers ? a->conf->workers : cores > 0 ? (unsigned)cores : 1;
 	struct resolve_setup setup = {.dns = &a->conf->dns,
 				      .rules = names_rules(a->names),
-				      .opts = &a->conf->own};
+				      .opts = &a->conf->own,
+				      .door = &a->dns_flows.door,
+				      .tls = a->dns_tls};
 
 	if (n > CORE_LOOPS_MAX)
 		n = CORE_LOOPS_MAX;
@@ -261,6 +289,8 @@ static int build(struct app *a, const struct conf *c)
 		setenv(c->env[i].name, c->env[i].value, 1);
 	err = build_rules(a);
 	if (!err)
+		err = build_dns(a);
+	if (!err)
 		err = build_workers(a);
 	if (!err)
 		err = build_outbounds(a);
@@ -300,6 +330,7 @@ static void destroy(struct app *a)
 	names_free(a->names);
 	core_fini(c);
 	ledger_free(a->ledger);
+	tls_ctx_free(a->dns_tls);
 	free(a->inbounds);
 	free(a->bridges);
 	buf_thread_exit();
@@ -401,6 +432,7 @@ static void on_farewell(struct loop *l, struct post *p)
 	struct worker *w = core_worker(&f->app->core, l);
 
 	free(f);
+	resolver_stop(w->resolver); /* its queries are flows, too, and would come again */
 	while (!list_empty(&w->flows))
 		flow_abort(list_first(&w->flows, struct flow, all), -ERR_CLOSED);
 	loop_stop(l);

@@ -6,7 +6,7 @@
 #include "conf/sections.h"
 #include "conf/value_parse.h"
 
-enum { DNS_PORT = 53, DNS_TIMEOUT_MS = 4000 };
+enum { DNS_PORT = 53, HTTPS_PORT = 443, DNS_TIMEOUT_MS = 4000, HTTPS_PATH_MAX = 512 };
 
 static enum conf_dns_query query_strategy(const struct jnode *obj, enum conf_dns_query def)
 {
@@ -36,10 +36,44 @@ static bool host_and_port(const char *text, uint16_t port, struct addr *out)
 	return addr_set_host(out, s, port) == 0 || addr_parse(out, s) == 0;
 }
 
+/* What stands behind "https://": host, port, path. */
+static bool https_address(const struct jnode *n, const char *text, struct conf_dns_server *out)
+{
+	const char *slash = strchr(text, '/');
+	size_t host = slash ? (size_t)(slash - text) : strlen(text);
+	char at[ADDR_TEXT_MAX];
+
+	out->kind = CONF_DNS_HTTPS;
+	out->path = slash && slash[1] ? conf_arena_text(n->ld->arena, span_str(slash)) : "/dns-query";
+	if (host >= sizeof(at) || strlen(out->path) > HTTPS_PATH_MAX ||
+	    strpbrk(out->path, " \t\r\n#"))
+		return false;
+	memcpy(at, text, host);
+	at[host] = 0;
+	return host_and_port(at, HTTPS_PORT, &out->addr);
+}
+
+static bool unsupported(const struct jnode *n, const char *text)
+{
+	static const char *const kinds[] = {"h2c://", "h2c+local://", "quic+local://"};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (strncasecmp(text, kinds[i], strlen(kinds[i])) != 0)
+			continue;
+		jnode_error(n,
+			    "name servers of kind %s are not supported, use https://, tcp:// or an "
+			    "address",
+			    kinds[i]);
+		return true;
+	}
+	if (strcasecmp(text, "fakedns") != 0)
+		return false;
+	jnode_error(n, "fakedns is not supported");
+	return true;
+}
+
 static void server_address(const struct jnode *n, uint16_t port, struct conf_dns_server *out)
 {
-	static const char *const encrypted[] = {"https://", "https+local://", "h2c://",
-						"h2c+local://", "quic+local://"};
 	const char *text = jnode_text(n, "");
 	bool ok;
 
@@ -47,18 +81,8 @@ static void server_address(const struct jnode *n, uint16_t port, struct conf_dns
 		jnode_error(n, "nameserver address is not specified");
 		return;
 	}
-	for (size_t i = 0; i < sizeof(encrypted) / sizeof(encrypted[0]); i++) {
-		if (strncasecmp(text, encrypted[i], strlen(encrypted[i])) != 0)
-			continue;
-		jnode_error(n,
-			    "name servers of kind %s are not supported, use an address or tcp://",
-			    encrypted[i]);
+	if (unsupported(n, text))
 		return;
-	}
-	if (strcasecmp(text, "fakedns") == 0) {
-		jnode_error(n, "fakedns is not supported");
-		return;
-	}
 	if (strcasecmp(text, "localhost") == 0) {
 		out->kind = CONF_DNS_SYSTEM;
 		return;
@@ -71,13 +95,18 @@ static void server_address(const struct jnode *n, uint16_t port, struct conf_dns
 		out->kind = CONF_DNS_TCP;
 		out->local = true;
 		ok = host_and_port(text + 12, port, &out->addr);
+	} else if (strncasecmp(text, "https://", 8) == 0) {
+		ok = https_address(n, text + 8, out);
+	} else if (strncasecmp(text, "https+local://", 14) == 0) {
+		out->local = true;
+		ok = https_address(n, text + 14, out);
 	} else {
 		ok = addr_set_host(&out->addr, span_str(text), port) == 0;
 	}
 	if (!ok)
 		jnode_error(n,
-			    "found \"%.60s\", expected \"localhost\", an IP address, tcp://IP:port "
-			    "or tcp+local://IP:port",
+			    "found \"%.60s\", expected \"localhost\", an IP address, tcp://IP:port, "
+			    "https://HOST/path, or the last two with +local",
 			    text);
 }
 
@@ -142,6 +171,7 @@ static void servers_parse(const struct jnode *obj, struct conf_dns *out)
 		struct conf_dns_server *s = &v[i++];
 
 		s->at = jnode_at(&it);
+		s->path = "";
 		s->tag = out->tag;
 		s->query = out->query;
 		s->client_ip = out->client_ip;

@@ -15,12 +15,14 @@ enum conf_dns_kind {
 	CONF_DNS_SYSTEM = 0, /* "localhost": the system's resolver */
 	CONF_DNS_UDP,
 	CONF_DNS_TCP,
+	CONF_DNS_HTTPS,
 };
 
 struct conf_dns_server {
 	struct conf_at at;
 	enum conf_dns_kind kind;
 	struct addr addr;			       /* with its port, 53 unless given */
+	const char *path;			       /* of HTTPS, begins with '/' */
 	bool local;				       /* "+local": queries bypass routing */
 	const char *tag;			       /* inboundTag of its queries */
 	struct conf_strs domains;		       /* domain rules: asked first for these */

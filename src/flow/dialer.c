@@ -178,7 +178,7 @@ static bool start_socket(struct dial *k, const struct flow *for_flow)
 		.to = k->server,
 		.opts = so,
 		.local = via_address(&k->d->conf->via, for_flow),
-		.strategy = so->strategy,
+		.strategy = for_flow && for_flow->own_query ? CONF_AS_IS : so->strategy,
 		/* Where another server may be tried a silent one is not waited for as long. */
 		.timeout_ms = for_flow && for_flow->balancer ? BALANCED_MS : 0,
 	};

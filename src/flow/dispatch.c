@@ -312,7 +312,7 @@ static void fill_attrs(const struct flow *f, struct route_attrs *a, struct rule_
 		.target = &f->target,
 		.sniffed_name = f->seen_name ? f->seen_name : NULL,
 		.protocol = f->protocol,
-		.skip_resolve = f->taker != NULL,
+		.skip_resolve = f->taker != NULL || f->own_query,
 	};
 	a->ctx = v;
 	if (f->attrs)

@@ -101,6 +101,7 @@ struct flow {
 	struct flow_hook *hook; /* NULL: none */
 	struct flow_taker *taker; /* then there is neither in nor in_dgram */
 	bool traced;		/* the hook wants to hear each step */
+	bool own_query;		/* of our resolver: nothing on the way may ask it */
 	bool registers;		/* a carrier of VLESS reverse, not a visitor */
 	bool of_tun;		/* its packets came out of a TUN: perhaps our own */
 	const struct outbound *came_by; /* its carrier was opened by this outbound; NULL: none */

@@ -29,7 +29,8 @@ static bool is_forced(enum conf_strategy s)
 /* The names of carriers are no names of hosts. */
 static bool wanted(const struct flow *f)
 {
-	if (f->out->target_strategy == CONF_AS_IS || f->target.kind != ADDR_NAME || f->registers)
+	if (f->out->target_strategy == CONF_AS_IS || f->target.kind != ADDR_NAME || f->registers ||
+	    f->own_query)
 		return false;
 	return f->net == CONF_UDP || (f->target.port && !muxcool_is_carrier(&f->target));
 }

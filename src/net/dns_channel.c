@@ -12,11 +12,9 @@
 #include "base/log.h"
 
 enum {
-	DNS_PORT = 53,
 	/* Each round waits twice as long as the one before. */
 	SYSTEM_TRIES = 3,
 	SYSTEM_FIRST_MS = 1500,
-	SERVER_TRIES = 2, /* so the first wait is a third of the whole */
 };
 
 /* A descriptor of c-ares. Reused, never freed while the channel lives: it may be in a callback. */
@@ -212,29 +210,6 @@ static int init_system(struct dns_channel *c, const struct dns_channel_setup *se
 	return ares_init_options(&c->ares, o, mask);
 }
 
-static int init_server(struct dns_channel *c, const struct dns_channel_setup *setup,
-		       struct ares_options *o, int mask)
-{
-	char dns_only[] = "b", at[ADDR_TEXT_MAX];
-	struct ipport server = setup->server;
-	int got;
-
-	if (server.port == 0)
-		server.port = DNS_PORT;
-	o->timeout = (int)(setup->timeout_ms / 3 + 1);
-	o->tries = SERVER_TRIES;
-	o->lookups = dns_only;
-	o->flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | (setup->tcp ? ARES_FLAG_USEVC : 0);
-	mask |= ARES_OPT_LOOKUPS | ARES_OPT_FLAGS;
-	got = ares_init_options(&c->ares, o, mask);
-	if (got != ARES_SUCCESS)
-		return got;
-	got = ares_set_servers_ports_csv(c->ares, ipport_text(&server, at, sizeof(at)));
-	if (got != ARES_SUCCESS)
-		ares_destroy(c->ares);
-	return got;
-}
-
 struct dns_channel *dns_channel_new(struct loop *l, const struct dns_channel_setup *setup)
 {
 	struct dns_channel *c = calloc(1, sizeof(*c));
@@ -256,8 +231,7 @@ struct dns_channel *dns_channel_new(struct loop *l, const struct dns_channel_set
 	o.qcache_max_ttl = 0; /* later versions keep answers; the resolver does, too */
 	mask |= ARES_OPT_QUERY_CACHE;
 #endif
-	got = setup->server.ip.family == 0 ? init_system(c, setup, &o, mask)
-					   : init_server(c, setup, &o, mask);
+	got = init_system(c, setup, &o, mask);
 	if (got != ARES_SUCCESS) {
 		log_warn("dns", "cannot start the resolver: %s", ares_strerror(got));
 		free(c);

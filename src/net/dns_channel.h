@@ -1,7 +1,7 @@
 /*
- * One c-ares channel on a loop: a set of servers that are asked together. The
- * resolver owns one for the system and one per configured server. This file and
- * its .c are the only ones that know c-ares.
+ * The system's resolver as a c-ares channel on a loop: what resolv.conf and
+ * /etc/hosts say. This file and its .c are the only ones that know c-ares;
+ * configured servers are asked by dns_server.
  */
 #ifndef GARENNE_NET_DNS_CHANNEL_H
 #define GARENNE_NET_DNS_CHANNEL_H
@@ -37,9 +37,6 @@ struct dns_question {
 };
 
 struct dns_channel_setup {
-	struct ipport server;	 /* family 0: the system, that is resolv.conf and /etc/hosts */
-	bool tcp;		 /* not first UDP */
-	uint32_t timeout_ms;	 /* until a silent server is given up */
 	const char *resolv_conf; /* NULL: the usual one */
 	const struct conf_sockopt *opts; /* for the sockets; borrowed */
 };

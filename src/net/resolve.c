@@ -72,6 +72,7 @@ static void entry_free(struct resolve_entry *e)
 	list_del(&e->ready);
 	e->r->entries--;
 	free(e->alias);
+	free(e->races);
 	free(e->ip);
 	free(e);
 }
@@ -81,7 +82,8 @@ static bool evict_one(struct resolver *r)
 	struct resolve_entry *e;
 
 	list_each(e, &r->lru, lru) {
-		if (e->state == ENTRY_KNOWN && list_empty(&e->waiting) && list_empty(&e->ready)) {
+		if (e->state == ENTRY_KNOWN && !e->racing && list_empty(&e->waiting) &&
+		    list_empty(&e->ready)) {
 			entry_free(e);
 			return true;
 		}
@@ -105,6 +107,7 @@ static struct resolve_entry *entry_new(struct resolver *r, const char *name, str
 	e->source = s.source;
 	e->families = s.families;
 	e->question.on_answer = resolve_on_answer;
+	e->by = RESOLVE_BY_NOBODY;
 	memcpy(e->name, name, n);
 	list_init(&e->ready);
 	list_init(&e->waiting);
@@ -171,7 +174,9 @@ static void attach(struct resolve_req *q, const char *name)
 	bool fresh = e && (e->state != ENTRY_KNOWN || !list_empty(&e->ready) ||
 			   e->until > loop_now(r->loop));
 
-	if (!fresh && r->flight >= RESOLVE_FLIGHT_MAX) {
+	bool stale = e && !fresh && resolve_may_be_stale(e);
+
+	if (!fresh && !stale && r->flight >= RESOLVE_FLIGHT_MAX) {
 		refuse(r, q, -ERR_LIMIT);
 		return;
 	}
@@ -185,9 +190,13 @@ static void attach(struct resolve_req *q, const char *name)
 	list_add_tail(&r->lru, &e->lru);
 	q->entry = e;
 	list_add_tail(&e->waiting, &q->node);
-	if (!fresh)
+	if (stale) {
+		e->stale = true;
 		resolve_ask(e);
-	else if (e->state == ENTRY_KNOWN)
+	} else if (!fresh) {
+		resolve_ask(e);
+	}
+	if (e->stale || (fresh && e->state == ENTRY_KNOWN))
 		resolve_tell_later(e);
 }
 
@@ -252,6 +261,8 @@ static void on_tell(struct defer *d)
 		struct resolve_entry *e = list_first(&ready, struct resolve_entry, ready);
 
 		list_del(&e->ready);
+		if (e->stale)
+			tell(e);
 		if (e->state == ENTRY_AGAIN)
 			resolve_ask(e);
 		else if (e->state == ENTRY_NEXT)
@@ -373,13 +384,19 @@ static void forget(struct list *waiting)
 		resolve_cancel(list_first(waiting, struct resolve_req, node));
 }
 
+void resolver_stop(struct resolver *r)
+{
+	if (!r->closing)
+		resolve_ask_close(r);
+}
+
 void resolver_free(struct resolver *r)
 {
 	struct resolve_entry *e, *next;
 
 	if (!r)
 		return;
-	resolve_ask_close(r);
+	resolver_stop(r);
 	list_each_safe(e, next, &r->lru, lru) {
 		forget(&e->waiting);
 		entry_free(e);

@@ -15,8 +15,11 @@
  * the families named, the second only if the first has none, and at last the
  * system as AsIs does; ForceX does without that last resort.
  *
- * The configured servers are asked directly from the loop's own sockets, marked
- * like every other socket of ours; they are not routed as flows.
+ * The configured servers are asked by a door, if there is one (dns_door.h), else and
+ * with "+local" directly from the loop's own sockets, marked like every other socket
+ * of ours. With enableParallelQuery all that may know are asked at once and the first
+ * good answer counts; with serveStale an answer that is over is given away once more
+ * while it is asked anew.
  */
 #ifndef GARENNE_NET_RESOLVE_H
 #define GARENNE_NET_RESOLVE_H
@@ -29,6 +32,9 @@
 #include "conf/dns.h"
 #include "conf/stream.h"
 #include "net/loop.h"
+
+struct dns_door;
+struct tls_ctx;
 
 enum {
 	RESOLVE_MAX = 16,	    /* addresses kept of one name */
@@ -57,6 +63,8 @@ struct resolve_setup {
 	const struct conf_dns *dns; /* NULL or not given: the system stands in */
 	const struct resolve_rules *rules;
 	const struct conf_sockopt *opts; /* for the resolver's own sockets */
+	struct dns_door *door;		 /* for queries to servers; NULL: own sockets */
+	struct tls_ctx *tls;		 /* for servers with HTTPS; NULL: these are not asked */
 	const char *resolv_conf;	 /* NULL: /etc/resolv.conf */
 };
 
@@ -66,6 +74,8 @@ struct resolver;
 struct resolver *resolver_new(struct loop *l, const struct resolve_setup *setup);
 /** Takes NULL too. Requests still under way are forgotten without a call. Not from a callback. */
 void resolver_free(struct resolver *r);
+/** Asks nobody any more, answers no new request but with failure: the loop is about to end. */
+void resolver_stop(struct resolver *r);
 /** The network changed: forgets every answer, reads resolv.conf, asks again what is under way. */
 void resolver_refresh(struct resolver *r);
 

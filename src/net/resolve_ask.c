@@ -35,13 +35,46 @@ static bool no_cache(const struct resolve_entry *e)
 
 	return e->source == SOURCE_DNS && dns &&
 	       (dns->disable_cache ||
-		(e->at < e->order_n && dns->servers[e->order[e->at]].disable_cache));
+		(e->by != RESOLVE_BY_NOBODY && dns->servers[e->by].disable_cache));
 }
 
-static void settle(struct resolve_entry *e, const struct dns_answer *a)
+static const struct conf_dns_server *answered_by(const struct resolve_entry *e)
+{
+	return e->by == RESOLVE_BY_NOBODY ? NULL : &e->r->dns->servers[e->by];
+}
+
+bool resolve_may_be_stale(const struct resolve_entry *e)
+{
+	const struct conf_dns_server *s = answered_by(e);
+	uint64_t now = loop_now(e->r->loop);
+
+	if (!s || !s->serve_stale || e->status != DNS_OK || e->state != ENTRY_KNOWN || !e->over)
+		return false;
+	return s->expired_ttl_s == 0 || now < e->over + (uint64_t)s->expired_ttl_s * 1000;
+}
+
+/* No answer is no reason to forget one that may be given away. True when it stays. */
+static bool keep_stale(struct resolve_entry *e, const struct dns_answer *a)
+{
+	if (!e->stale || a->status == DNS_OK || a->status == DNS_NONE)
+		return false;
+	e->state = ENTRY_KNOWN;
+	if (!resolve_may_be_stale(e))
+		return false;
+	e->stale = false;
+	e->until = loop_now(e->r->loop) + TTL_FAILED_S * 1000;
+	resolve_tell_later(e);
+	return true;
+}
+
+static void settle_by(struct resolve_entry *e, const struct dns_answer *a, uint8_t by)
 {
 	struct resolver *r = e->r;
 
+	if (keep_stale(e, a))
+		return;
+	e->stale = false;
+	e->by = by;
 	free(e->ip);
 	e->ip = NULL;
 	e->n = 0;
@@ -57,7 +90,13 @@ static void settle(struct resolve_entry *e, const struct dns_answer *a)
 	}
 	e->state = ENTRY_KNOWN;
 	e->until = no_cache(e) ? 0 : loop_now(r->loop) + (uint64_t)keep_s(a) * 1000;
+	e->over = e->until;
 	resolve_tell_later(e);
+}
+
+static void settle(struct resolve_entry *e, const struct dns_answer *a)
+{
+	settle_by(e, a, RESOLVE_BY_NOBODY);
 }
 
 static void settle_status(struct resolve_entry *e, enum dns_status status)
@@ -95,45 +134,60 @@ static unsigned families_of(const struct resolve_entry *e)
 	return e->families & families_of_query(dns->query);
 }
 
-static void ask_channel(struct resolve_entry *e, struct dns_channel *c, unsigned families)
+static void in_flight(struct resolve_entry *e)
 {
 	e->state = ENTRY_ASKING;
 	e->r->flight++;
 	if (!timer_on(&e->r->poll))
 		timer_start(&e->r->poll, RESOLVE_POLL_MS);
-	dns_ask(c, &e->question, e->alias ? e->alias : e->name, families & V4, families & V6);
+}
+
+static void ask_system(struct resolve_entry *e, struct dns_question *q, unsigned families)
+{
+	in_flight(e);
+	dns_ask(e->r->system, q, e->alias ? e->alias : e->name, families & V4, families & V6);
+}
+
+/* False when server @i has nothing to say about @e. */
+static bool ask_server(struct resolve_entry *e, uint8_t i, struct dns_question *q)
+{
+	struct resolver *r = e->r;
+	const struct conf_dns_server *conf = &r->dns->servers[i];
+	unsigned families = families_of(e) & families_of_query(conf->query);
+
+	if (families == 0)
+		return false;
+	if (conf->kind == CONF_DNS_SYSTEM) {
+		ask_system(e, q, families);
+		return true;
+	}
+	if (!r->server[i])
+		return false;
+	in_flight(e);
+	dns_server_ask(r->server[i], q, e->alias ? e->alias : e->name, families & V4, families & V6);
+	return true;
 }
 
 /* Asks the next server that may know; when none is left the last one's words stand. */
 void resolve_ask_next(struct resolve_entry *e)
 {
-	struct resolver *r = e->r;
-
-	for (; e->at < e->order_n; e->at++) {
-		uint8_t i = e->order[e->at];
-		const struct conf_dns_server *server = &r->dns->servers[i];
-		struct dns_channel *c = server->kind == CONF_DNS_SYSTEM ? r->system : r->channel[i];
-		unsigned families = families_of(e) & families_of_query(server->query);
-
-		if (!c || families == 0)
-			continue;
-		ask_channel(e, c, families);
-		return;
-	}
-	settle_status(e, e->status);
+	for (; e->at < e->order_n && !e->r->closing; e->at++)
+		if (ask_server(e, e->order[e->at], &e->question))
+			return;
+	settle_status(e, e->last);
 }
 
-/* Leaves what the server is expected to answer; an address out of the blue is a forged one. */
-static void sieve(const struct resolve_entry *e, struct dns_answer *a)
+/* Leaves what server @i is expected to answer; an address out of the blue is a forged one. */
+static void sieve(const struct resolve_entry *e, uint8_t i, struct dns_answer *a)
 {
 	const struct resolve_rules *rules = e->r->setup.rules;
 	unsigned n = 0;
 
 	if (a->status != DNS_OK || !rules || !rules->accepts)
 		return;
-	for (unsigned i = 0; i < a->n; i++)
-		if (rules->accepts(rules, e->order[e->at], &a->ip[i]))
-			a->ip[n++] = a->ip[i];
+	for (unsigned k = 0; k < a->n; k++)
+		if (rules->accepts(rules, i, &a->ip[k]))
+			a->ip[n++] = a->ip[k];
 	a->n = n;
 	if (n == 0)
 		a->status = DNS_NONE;
@@ -157,16 +211,79 @@ void resolve_on_answer(struct dns_question *q, const struct dns_answer *answer)
 		settle(e, &a);
 		return;
 	}
-	sieve(e, &a);
+	sieve(e, e->order[e->at], &a);
 	if (a.status == DNS_OK) {
-		settle(e, &a);
+		settle_by(e, &a, e->order[e->at]);
 		return;
 	}
 	/* c-ares may be on the stack: the next server is asked from the deferred call. */
-	e->status = a.status;
+	e->last = a.status;
 	e->at++;
 	e->state = ENTRY_NEXT;
 	resolve_tell_later(e);
+}
+
+/* The last one that was under way has come back. */
+static void race_over(struct resolve_entry *e, bool mine)
+{
+	free(e->races);
+	e->races = NULL;
+	if (!mine || e->state != ENTRY_ASKING)
+		return;
+	if (e->last == DNS_GONE) {
+		e->state = ENTRY_AGAIN;
+		resolve_tell_later(e);
+	} else {
+		settle_status(e, e->last);
+	}
+}
+
+static void on_race_answer(struct dns_question *q, const struct dns_answer *answer)
+{
+	struct resolve_race *race = container_of(q, struct resolve_race, question);
+	struct resolve_entry *e = race->e;
+	bool mine = race->round == e->round; /* else the entry has been asked again since */
+	struct dns_answer a = *answer;
+
+	e->r->flight--;
+	e->racing--;
+	if (e->r->closing)
+		return;
+	if (mine && e->state == ENTRY_ASKING) {
+		sieve(e, race->server, &a);
+		if (a.status == DNS_OK)
+			settle_by(e, &a, race->server);
+		else if (a.status > e->last)
+			e->last = a.status;
+	}
+	if (e->racing == 0)
+		race_over(e, mine);
+}
+
+/* All that may know at once. False: one after the other. */
+static bool ask_all(struct resolve_entry *e)
+{
+	struct resolve_race *races;
+
+	if (!e->r->dns->parallel || e->order_n < 2 || e->racing)
+		return false;
+	races = calloc(e->order_n, sizeof(*races));
+	if (!races)
+		return false;
+	e->races = races;
+	e->racing = 1; /* answers may come at once: this one stays until all are asked */
+	for (uint8_t i = 0; i < e->order_n; i++) {
+		races[i] = (struct resolve_race){{on_race_answer}, e, e->round, e->order[i]};
+		e->racing++;
+		if (!ask_server(e, e->order[i], &races[i].question))
+			e->racing--;
+	}
+	if (--e->racing == 0) {
+		if (e->state != ENTRY_KNOWN)
+			e->state = ENTRY_ASKING;
+		race_over(e, true);
+	}
+	return true;
 }
 
 /* Without the final dot, which rules do not know. */
@@ -254,6 +371,11 @@ void resolve_ask(struct resolve_entry *e)
 	struct dns_answer literal = {.n = 1};
 
 	e->at = e->order_n = 0;
+	if (r->closing) {
+		settle_status(e, DNS_FAILED);
+		return;
+	}
+	e->round++;
 	free(e->alias);
 	e->alias = NULL;
 	if (ip_parse(&literal.ip[0], span_str(e->name)) == 0) {
@@ -264,14 +386,15 @@ void resolve_ask(struct resolve_entry *e)
 		if (ask_hosts(e))
 			return;
 		if (r->servers_n) {
-			e->status = DNS_NONE;
+			e->last = DNS_NONE;
 			choose_servers(e);
-			resolve_ask_next(e);
+			if (!ask_all(e))
+				resolve_ask_next(e);
 			return;
 		}
 	}
 	if (families_of(e))
-		ask_channel(e, r->system, families_of(e));
+		ask_system(e, &e->question, families_of(e));
 	else
 		settle_status(e, DNS_NONE);
 }
@@ -291,41 +414,57 @@ static const char *resolv_conf(const struct resolver *r)
 	return r->setup.resolv_conf ? r->setup.resolv_conf : "/etc/resolv.conf";
 }
 
-static struct dns_channel *new_channel(struct resolver *r, const struct conf_dns_server *s)
+static struct dns_channel *new_system(struct resolver *r)
 {
 	struct dns_channel_setup d = {.resolv_conf = r->setup.resolv_conf, .opts = r->setup.opts};
 
-	if (s) {
-		addr_to_ipport(&s->addr, &d.server);
-		d.tcp = s->kind == CONF_DNS_TCP;
-		d.timeout_ms = s->timeout_ms;
-	}
 	return dns_channel_new(r->loop, &d);
 }
 
-/* Sockets of the old network lead nowhere: every channel is made anew. */
-static void replace(struct dns_channel **at, struct dns_channel *fresh)
+static struct dns_server *new_server(struct resolver *r, const struct conf_dns_server *s)
 {
-	struct dns_channel *old = *at;
+	struct dns_server_terms t = {.loop = r->loop,
+				     .conf = s,
+				     .door = r->setup.door,
+				     .names = r,
+				     .opts = r->setup.opts,
+				     .tls = r->setup.tls};
 
-	if (!fresh)
-		return; /* better than none; the failure is in the log */
-	*at = fresh;
-	dns_channel_free(old);
+	return dns_server_new(&t);
+}
+
+/* Sockets of the old network lead nowhere: everything is made anew. What cannot be stays, which is
+ * better than nothing; the failure is in the log. */
+static void replace_all(struct resolver *r)
+{
+	struct dns_channel *system = new_system(r), *old_system = r->system;
+
+	if (system) {
+		r->system = system;
+		dns_channel_free(old_system);
+	}
+	for (size_t i = 0; i < r->servers_n; i++) {
+		struct dns_server *old = r->server[i];
+		struct dns_server *fresh = old ? new_server(r, &r->dns->servers[i]) : NULL;
+
+		if (!fresh)
+			continue;
+		r->server[i] = fresh;
+		dns_server_free(old);
+	}
 }
 
 void resolver_refresh(struct resolver *r)
 {
 	struct resolve_entry *e;
 
+	if (r->closing)
+		return;
 	r->mark = mark_of(resolv_conf(r));
 	r->looked = loop_now(r->loop);
 	list_each(e, &r->lru, lru)
-		e->until = 0;
-	replace(&r->system, new_channel(r, NULL));
-	for (size_t i = 0; i < r->servers_n; i++)
-		if (r->channel[i])
-			replace(&r->channel[i], new_channel(r, &r->dns->servers[i]));
+		e->until = e->over = 0;
+	replace_all(r);
 }
 
 void resolve_look(struct resolver *r)
@@ -353,17 +492,11 @@ static int open_servers(struct resolver *r)
 	r->servers_n = n < RESOLVE_SERVERS_MAX ? n : RESOLVE_SERVERS_MAX;
 	for (size_t i = 0; i < r->servers_n; i++) {
 		const struct conf_dns_server *s = &r->dns->servers[i];
-		char text[ADDR_TEXT_MAX];
 
-		if (s->kind == CONF_DNS_SYSTEM)
+		if (s->kind == CONF_DNS_SYSTEM || (s->kind == CONF_DNS_HTTPS && !r->setup.tls))
 			continue;
-		if (s->addr.kind != ADDR_IP) {
-			log_warn("dns", "%s: server %s is not asked: it is not an IP address",
-				 s->at.path, addr_host_text(&s->addr, text, sizeof(text)));
-			continue;
-		}
-		r->channel[i] = new_channel(r, s);
-		if (!r->channel[i])
+		r->server[i] = new_server(r, s);
+		if (!r->server[i])
 			return -ERR_SYS;
 	}
 	return 0;
@@ -373,7 +506,7 @@ int resolve_ask_open(struct resolver *r)
 {
 	r->mark = mark_of(resolv_conf(r));
 	r->looked = loop_now(r->loop);
-	r->system = new_channel(r, NULL);
+	r->system = new_system(r);
 	if (!r->system)
 		return -ERR_SYS;
 	return r->dns ? open_servers(r) : 0;
@@ -384,5 +517,5 @@ void resolve_ask_close(struct resolver *r)
 	r->closing = true;
 	dns_channel_free(r->system);
 	for (size_t i = 0; i < RESOLVE_SERVERS_MAX; i++)
-		dns_channel_free(r->channel[i]);
+		dns_server_free(r->server[i]);
 }

@@ -11,6 +11,7 @@
 
 #include "base/list.h"
 #include "net/dns_channel.h"
+#include "net/dns_server.h"
 #include "net/resolve.h"
 
 enum {
@@ -35,6 +36,16 @@ enum resolve_state {
 	ENTRY_AGAIN,  /* its channel went away under it: the deferred call begins anew */
 };
 
+/* One of several servers that are asked at the same time. */
+struct resolve_race {
+	struct dns_question question;
+	struct resolve_entry *e;
+	uint32_t round; /* of the entry, when it was asked */
+	uint8_t server;
+};
+
+enum { RESOLVE_BY_NOBODY = UINT8_MAX };
+
 struct resolve_entry {
 	struct resolver *r;
 	struct resolve_entry *chain; /* in the bucket */
@@ -46,6 +57,13 @@ struct resolve_entry {
 	enum resolve_state state;
 	uint8_t source, families;
 	uint8_t order[RESOLVE_SERVERS_MAX], order_n, at; /* servers to ask, and which is asked */
+	uint8_t by;	      /* the server that answered, or RESOLVE_BY_NOBODY */
+	enum dns_status last; /* words of the server that was asked last */
+	struct resolve_race *races; /* NULL: nothing was asked of several */
+	unsigned racing;	    /* of those, under way */
+	uint32_t round;		    /* counts what was asked */
+	bool stale; /* what is known is over, but given away while it is asked anew */
+	uint64_t over; /* ms: when it was over; 0: it never counts again */
 	char *alias;					 /* asked instead of the name */
 	uint64_t until;					 /* ms */
 	enum dns_status status;
@@ -67,7 +85,8 @@ struct resolver {
 	struct resolve_setup setup;
 	const struct conf_dns *dns; /* NULL: the system stands in */
 	size_t servers_n;
-	struct dns_channel *system, *channel[RESOLVE_SERVERS_MAX]; /* NULL: not to be asked */
+	struct dns_channel *system;
+	struct dns_server *server[RESOLVE_SERVERS_MAX]; /* NULL: the system, or not to be asked */
 	struct resolve_entry *bucket[RESOLVE_BUCKETS];
 	uint32_t seed;
 	struct list lru; /* longest unused first */
@@ -88,6 +107,8 @@ int resolve_ask_open(struct resolver *r);
 void resolve_ask_close(struct resolver *r);
 /** Begins to find the answer of @e; ends, at once or later, with @e on the ready list. */
 void resolve_ask(struct resolve_entry *e);
+/** May the answer of @e, which is over, still be given away (serveStale)? */
+bool resolve_may_be_stale(const struct resolve_entry *e);
 /** Goes on with an entry in state NEXT. */
 void resolve_ask_next(struct resolve_entry *e);
 /** For the entry's question. */

@@ -438,7 +438,8 @@ void dns_desk_ask(struct dns_desk *d, const struct addr *party, struct buf *msg)
 	if (ask_zone(d, party, &q, msg))
 		return;
 	v = dns_rules_judge(d->conf->rules, q.type, q.name);
-	if (v.action == CONF_DNS_DIRECT) {
+	/* The resolver's own: asking it would be a circle. */
+	if (d->f->own_query || v.action == CONF_DNS_DIRECT) {
 		forward(d, party, &q, msg);
 		return;
 	}

@@ -25,7 +25,8 @@ struct out_freedom {
 
 /** Where a packet or connection for @to really goes. */
 struct addr freedom_redirect(const struct out_freedom *o, const struct addr *to);
-enum conf_strategy freedom_strategy(const struct out_freedom *o);
+/** How names are resolved for @f (NULL: for users' flows). */
+enum conf_strategy freedom_strategy(const struct out_freedom *o, const struct flow *f);
 /** True when redirect changes the host or the port of what it is given. */
 static inline bool freedom_redirects(const struct out_freedom *o)
 {

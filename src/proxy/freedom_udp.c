@@ -251,7 +251,7 @@ void freedom_open_udp(struct out_freedom *o, struct flow *f)
 	struct dgram_udp_spec spec = {
 		.opts = &o->conf->stream.sockopt,
 		.local = via_address(&o->conf->via, f),
-		.strategy = freedom_strategy(o),
+		.strategy = freedom_strategy(o, f),
 		.target = freedom_redirect(o, &f->target),
 		.gate = &o->packets[f->origin].gate,
 	};

@@ -54,10 +54,12 @@ struct addr freedom_redirect(const struct out_freedom *o, const struct addr *to)
 	return out;
 }
 
-enum conf_strategy freedom_strategy(const struct out_freedom *o)
+enum conf_strategy freedom_strategy(const struct out_freedom *o, const struct flow *f)
 {
 	enum conf_strategy s = o->conf->freedom.strategy;
 
+	if (f && f->own_query)
+		return CONF_AS_IS;
 	if (s == CONF_AS_IS) /* the same thing, written on the outbound */
 		s = o->conf->target_strategy;
 	return s != CONF_AS_IS ? s : o->conf->stream.sockopt.strategy;
@@ -212,7 +214,7 @@ static bool connect_begin(struct opening *k, const struct addr *to)
 		.to = *to,
 		.opts = &o->conf->stream.sockopt,
 		.local = via_address(&o->conf->via, f),
-		.strategy = freedom_strategy(o),
+		.strategy = freedom_strategy(o, f),
 		.gate = &k->gate,
 	};
 
@@ -303,7 +305,7 @@ struct outbound *out_freedom_new(struct core *c, const struct conf_outbound *con
 			freedom_free(&o->o);
 			return NULL;
 		}
-		o->o.target_strategy = freedom_strategy(o);
+		o->o.target_strategy = freedom_strategy(o, NULL);
 	}
 	if (!o->rules) {
 		free(o);

@@ -18,12 +18,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct wr w = wr_of(answer, sizeof(answer));
 		struct h2_frame f, back;
 		struct span content;
+		unsigned status;
 		ssize_t n = h2_frame_decode(&f, in);
 
 		if (n <= 0)
 			break;
-		unsigned status = h2_status_decode(&f);
-
+		status = h2_status_decode(&f);
 		must(status == 0 || (status >= 200 && status <= 500));
 		must((size_t)n <= in.n && f.payload.n + H2_HEADER_LEN == (size_t)n);
 		must(h2_answer_encode(&w, &f) == 0);

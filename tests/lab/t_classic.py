@@ -1,8 +1,11 @@
 """Smaller parts of the classic mode, each beside a real peer where there is one."""
+import base64
 import os
+import ssl
 import subprocess
+import time
 
-from . import configs, netns, traffic
+from . import Skip, configs, netns, peers, traffic
 from .harness import add
 from .peers import GARENNE, XRAY
 from .proc import until
@@ -248,3 +251,144 @@ def templates(t, peer):
 
 for _p in (GARENNE, XRAY):
     add(f"classic/header-templates/{_p.name}", templates, _p, needs=(_p,))
+
+
+# ---- name servers -----------------------------------------------------------
+
+def unbound(t, net, names):
+    """Debian's unbound on the server host: UDP, TCP, and HTTPS by the name vps.test."""
+    path = peers.tool("unbound")
+    if not path:
+        raise Skip("unbound is not installed")
+    addr = net.server_addr[4]
+    data = "".join(f'local-data: "{n}. {"AAAA" if ":" in a else "A"} {a}"\n'
+                   for n, addrs in names.items() for a in addrs)
+    conf = t.write("unbound.conf", f"""server:
+        interface: {addr}@53
+        interface: {addr}@443
+        tls-service-key: {t.pki.key}
+        tls-service-pem: {t.pki.cert}
+        access-control: 0.0.0.0/0 allow
+        do-daemonize: no
+        username: ""
+        chroot: ""
+        directory: ""
+        pidfile: ""
+        use-syslog: no
+        logfile: ""
+        log-queries: yes
+        verbosity: 1
+        module-config: "iterator"
+        local-zone: "test." static
+        {data.replace(chr(10), chr(10) + "        ")}
+""")
+    p = t.spawn(net.server, [path, "-d", "-p", "-c", conf], "unbound")
+    p.wait_listening({("tcp", 443), ("tcp", 53), ("udp", 53)})
+    return p
+
+
+def name_server(t, peer, address, routed):
+    """freedom looks a name up in the dns object, whose server is a real one."""
+    t.need(peer)
+    net = t.net(netns.Pair)
+    targets = Targets(t, net.server)
+    server = unbound(t, net, {"both.test": [net.server_addr[4], net.server_addr[6]]})
+    system = t.server(traffic.Dns, net.client, {"vps.test": [net.server_addr[4]]})
+    proc = t.program(peer, net.client, configs.config(
+        [configs.socks_in("in", "127.0.0.1", 1080)],
+        [configs.freedom("out", domainStrategy="ForceIPv4"), configs.freedom("way-of-dns")],
+        [configs.rule("way-of-dns", inboundTag=["dns-in"])], level="debug",
+        dns={"servers": [address.format(ip=net.server_addr[4])], "tag": "dns-in",
+             "queryStrategy": "UseIPv4"}),
+        "near", env={"SSL_CERT_FILE": t.pki.ca})
+    via = traffic.Socks5(net.client, "127.0.0.1", 1080)
+    traffic.check_echo(via, "both.test", targets.echo.port)
+    server.wait_log(r"(?i)both\.test\. A IN", 5)
+    expect(not [n for n, _ in system.asked if n == "both.test"], "the system was asked")
+    expect(not traffic.works(via, "none.test", targets.echo.port, 5), "a name from nowhere")
+    if peer.ours:
+        expect(("[dns-in -> way-of-dns]" in proc.log()) == routed,
+               "the query was routed, or not, against what the file says")
+
+
+for _n, _a, _r in (("udp", "{ip}", True), ("tcp", "tcp://{ip}", True),
+                   ("tcp-local", "tcp+local://{ip}", False),
+                   ("https", "https://vps.test/dns-query", True),
+                   ("https-local", "https+local://vps.test/dns-query", False)):
+    for _p in (GARENNE, XRAY):
+        add(f"classic/name-server/{_n}/{_p.name}", name_server, _p, _a, _r, needs=(_p,),
+            full=not _p.ours)
+
+
+def old_https(t):
+    """A DoH server that speaks HTTP/1.1 only, answers in chunks, and then closes."""
+    t.need(GARENNE)
+    net = t.net(netns.Pair)
+    targets = Targets(t, net.server)
+    t.server(traffic.Dns, net.client, {"vps.test": [net.server_addr[4]]})
+    table = t.server(traffic.Dns, net.server, {"both.test": [net.server_addr[4]]}, "127.0.0.1", 5353)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(t.pki.cert, t.pki.key)
+    seen = []
+
+    def serve(_srv, c, _peer):
+        with tls.wrap_socket(c, server_side=True) as s:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += s.recv(4000)
+            first = head.decode().split("\r\n")
+            seen.extend(first)
+            text = first[0].split("dns=")[1].split()[0]
+            query = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            answer = table._answer(query, None)
+            s.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+                      b"%x\r\n%s\r\n0\r\n\r\n" % (len(answer), answer))
+
+    port = t.server(traffic.Server, net.server, serve).port
+    t.program(GARENNE, net.client, configs.config(
+        [configs.socks_in("in", "127.0.0.1", 1080)],
+        [configs.freedom("out", domainStrategy="ForceIPv4")],
+        dns={"servers": [f"https://vps.test:{port}/some/path?x=1"], "clientIp": "192.0.2.77"}),
+        "near", env={"SSL_CERT_FILE": t.pki.ca})
+    via = traffic.Socks5(net.client, "127.0.0.1", 1080)
+    traffic.check_echo(via, "both.test", targets.echo.port)
+    expect(f"Host: vps.test:{port}" in seen, f"no such host in {seen}")
+    expect(seen[0].startswith("GET /some/path?x=1&dns="), seen[0])
+    query = seen[0].split("dns=")[1].split()[0]
+    raw = base64.urlsafe_b64decode(query + "=" * (-len(query) % 4))
+    expect(bytes.fromhex("00080007000118 00c00002".replace(" ", "")) in raw,
+           "the client's network is not told")
+    expect(len(raw) % 128 == 0, "no padding")
+
+
+add("classic/name-server/https-1.1", old_https, needs=(GARENNE,))
+
+
+def stale_server(t, near_peer):
+    """serveStale: a name server that has gone does not hurt who has asked before."""
+    t.need(near_peer)
+    net = t.net(netns.Pair)
+    targets = Targets(t, net.server)
+    alive = [True]
+    table = t.server(traffic.Dns, net.server, {"both.test": [net.server_addr[4]]}, "127.0.0.1", 5353)
+
+    def reply(data, peer):
+        out = table._answer(data, peer) if alive[0] else None
+        return out.replace(b"\x00\x00\x00\x3c", b"\x00\x00\x00\x01") if out else None   # ttl
+
+    t.server(traffic.UdpServer, net.server, reply, 53, net.server_addr[4])
+    t.program(near_peer, net.client, configs.config(
+        [configs.socks_in("in", "127.0.0.1", 1080)],
+        [configs.freedom("out", domainStrategy="ForceIPv4")],
+        dns={"servers": [net.server_addr[4]], "serveStale": True, "queryStrategy": "UseIPv4"}),
+        "near")
+    via = traffic.Socks5(net.client, "127.0.0.1", 1080)
+    traffic.check_echo(via, "both.test", targets.echo.port)
+    alive[0] = False
+    # What it knows is over when it asks again; each flow meanwhile goes through at once.
+    begin = time.monotonic()
+    until(lambda: traffic.works(via, "both.test", targets.echo.port, 1) and
+          time.monotonic() - begin > 5, 20, "flows go on without the name server", 0.2)
+
+
+add("classic/name-server/serve-stale", stale_server, GARENNE, needs=(GARENNE,), idle=True)

@@ -3,6 +3,7 @@
 #define GARENNE_TEST_FAKEDNS_H
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <strings.h>
@@ -44,7 +45,7 @@ static inline size_t fakedns_answer(struct fakedns *d, uint8_t *m, size_t n)
 		if (name)
 			d->last[name++] = '.';
 		for (int i = 0; i < m[at]; i++)
-			d->last[name++] = (char)m[at + 1 + i];
+			d->last[name++] = (char)tolower(m[at + 1 + i]); /* drawn by lot */
 		at += 1u + m[at];
 	}
 	d->last[name] = 0;
