@@ -152,10 +152,10 @@ void emit_names(struct emit *e, cJSON *root)
 			 e->m->domain);
 		emit_str(e, hosts, name, ip_text(&v->hosts[i].real, text, sizeof(text)));
 	}
+	if (emit_asks_resolver(e))
+		emit_str(e, dns, "tag", EMIT_DNS_OWN);
 	emit_one(e, dns, "servers",
-		 emit_has_dns(e) && e->m->resolver.family ?
-			 ip_text(&e->m->resolver, text, sizeof(text)) :
-			 "localhost");
+		 emit_asks_resolver(e) ? ip_text(&e->m->resolver, text, sizeof(text)) : "localhost");
 }
 
 /* Nodes may trace through their hubs: who is in the mesh may see how it decides. */

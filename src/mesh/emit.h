@@ -67,6 +67,10 @@ bool emit_has_dns(const struct emit *e);
 void emit_dns_tun(struct emit *e, cJSON *settings);
 /** True when what the node does not know is asked at the hub: as flows of the tag EMIT_DNS_UP. */
 #define EMIT_DNS_UP "names.up"
+/** True when the node asks the mesh's resolver for names that are not the mesh's. Its queries are flows
+ * of the tag EMIT_DNS_OWN, which go by an outbound of the same name. */
+#define EMIT_DNS_OWN "names.own"
+bool emit_asks_resolver(const struct emit *e);
 bool emit_dns_by_hub(const struct emit *e);
 void emit_dns_outbound(struct emit *e, cJSON *outbounds);
 /** The rules that lead there; before all that speak of the mesh's addresses. */

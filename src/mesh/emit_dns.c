@@ -20,6 +20,11 @@ bool emit_has_dns(const struct emit *e)
 	       mesh_name_server(e->m, &ip);
 }
 
+bool emit_asks_resolver(const struct emit *e)
+{
+	return emit_has_dns(e) && e->m->resolver.family != 0;
+}
+
 bool emit_dns_by_hub(const struct emit *e)
 {
 	return emit_has_dns(e) && e->m->nodes[e->node].kind == MESH_SITE &&
@@ -90,7 +95,7 @@ static void other_names(struct emit *e, cJSON *settings)
 {
 	enum { NOT_IMPLEMENTED = 4, REFUSED = 5 };
 	cJSON *rules = emit_list(e, settings, "rules"), *r;
-	bool asked = e->m->resolver.family != 0;
+	bool asked = emit_asks_resolver(e);
 
 	if (asked) {
 		r = emit_item(e, rules);
@@ -120,6 +125,11 @@ void emit_dns_outbound(struct emit *e, cJSON *outbounds)
 	other_names(e, s);
 	if (emit_dns_by_hub(e))
 		to_hub(e, outbounds, o, s);
+	if (!emit_asks_resolver(e))
+		return;
+	o = emit_item(e, outbounds);
+	emit_str(e, o, "tag", EMIT_DNS_OWN);
+	emit_str(e, o, "protocol", "freedom");
 }
 
 void emit_dns_rules(struct emit *e, cJSON *rules)
@@ -130,6 +140,9 @@ void emit_dns_rules(struct emit *e, cJSON *rules)
 
 	if (!emit_has_dns(e) || !mesh_name_server(e->m, &ip))
 		return;
+	if (emit_asks_resolver(e))
+		emit_one(e, emit_rule(e, rules, "names of the world", EMIT_DNS_OWN), "inboundTag",
+			 EMIT_DNS_OWN);
 	r = emit_rule(e, rules, "names", OUT);
 	if (e->m->nodes[e->node].kind == MESH_SITE)
 		emit_local_tags(e, r);
