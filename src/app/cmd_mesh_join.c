@@ -18,7 +18,7 @@
 #include "crypto/secret.h"
 #include "crypto/sha.h"
 
-enum { ASK_MS = 20000, ROUNDS = 3, PAUSE_S = 2, TEXT_MAX = 2 * JOINTOKEN_TEXT_MAX, SHOWN_MAX = 15 };
+enum { ASK_MS = 20000, ROUNDS = 5, PAUSE_S = 3, TEXT_MAX = 2 * JOINTOKEN_TEXT_MAX, SHOWN_MAX = 15 };
 
 struct join {
 	struct jointoken token;

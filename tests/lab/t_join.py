@@ -180,7 +180,14 @@ def expired(t):
 @test("join/damaged")
 def damaged(t):
     d = Desk(t)
-    d.start("hub")
+    with t.cell("a hub that comes late"):
+        token = d.token()
+        out = os.path.join(t.dir, "patient-joined.json")
+        p = t.spawn(d.net.paris, [GARENNE.path, "mesh", "join", "-o", out, token], "patient")
+        p.wait_log("refused")
+        d.start("hub")
+        if p.wait_exit(60) != 0 or not os.path.exists(out):
+            raise LabError(f"join does not wait for it: {p.tail()}")
     token = d.token()
     path = d.copy("hub")
     with open(path, "rb") as f:
