@@ -1,6 +1,7 @@
 #include "app/cli.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -72,6 +73,39 @@ static const struct command *find(int argc, char **argv, int *words)
 	return NULL;
 }
 
+/* The commands whose first word is @word; false when there are none. */
+static bool print_family(FILE *to, const char *word)
+{
+	size_t n = strlen(word);
+	bool any = false;
+
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		const struct command *c = commands[i];
+
+		if (strncmp(c->name, word, n) != 0 || c->name[n] != ' ')
+			continue;
+		if (!any)
+			fprintf(to, "usage: garenne %s COMMAND [ARGUMENTS]\n\n", word);
+		fprintf(to, "  %-13s %s\n", c->name, c->brief);
+		any = true;
+	}
+	if (any)
+		fprintf(to, "\n\"garenne help %s COMMAND\" says more about one.\n", word);
+	return any;
+}
+
+/* What was asked for is no command: the nearest list of those that are. */
+static int unknown(int argc, char **argv)
+{
+	bool more = argc > 1 && argv[1][0] != '-';
+
+	fprintf(stderr, "garenne: no command \"%s%s%s\"\n\n", argv[0], more ? " " : "",
+		more ? argv[1] : "");
+	if (!print_family(stderr, argv[0]))
+		print_list(stderr);
+	return EXIT_USAGE;
+}
+
 static int help(int argc, char **argv)
 {
 	const struct command *c;
@@ -82,11 +116,8 @@ static int help(int argc, char **argv)
 		return EXIT_OK;
 	}
 	c = find(argc, argv, &words);
-	if (!c) {
-		fprintf(stderr, "garenne help: no command \"%s\"\n\n", argv[0]);
-		print_list(stderr);
-		return EXIT_USAGE;
-	}
+	if (!c)
+		return argc == 1 && print_family(stdout, argv[0]) ? EXIT_OK : unknown(argc, argv);
 	fputs(c->usage, stdout);
 	return EXIT_OK;
 }
@@ -108,11 +139,8 @@ int cli_main(int argc, char **argv)
 		return cmd_version.run(1, argv + 1);
 	if (argc > 1 && argv[1][0] != '-') {
 		c = find(argc - 1, argv + 1, &words);
-		if (!c) {
-			fprintf(stderr, "garenne: no command \"%s\"\n\n", argv[1]);
-			print_list(stderr);
-			return EXIT_USAGE;
-		}
+		if (!c)
+			return argc > 2 && is_help(argv[2]) ? help(1, argv + 1) : unknown(argc - 1, argv + 1);
 	}
 	if (argc > words + 1 && is_help(argv[words + 1])) {
 		fputs(c->usage, stdout);

@@ -180,12 +180,10 @@ static int show_one(const char *file, const char *name, bool qr)
 	struct mesh_output out = {0};
 	struct mesh_dir d = {0};
 	int code = mesh_dir_compile(&d, file, &out);
-	int node = code ? MESH_NOBODY : mesh_find(d.m, span_str(name));
+	int node = code ? MESH_NOBODY : mesh_dir_node(&d, name);
 
-	if (!code && node == MESH_NOBODY) {
-		fprintf(stderr, "garenne mesh show: %s has no node \"%s\"\n", file, name);
+	if (!code && node == MESH_NOBODY)
 		code = EXIT_FAILED;
-	}
 	if (!code) {
 		show_node(d.m, &d.m->nodes[node]);
 		for (size_t i = 0; i < out.n_files; i++)

@@ -6,6 +6,7 @@
 
 #include "app/cli.h"
 #include "app/mesh_dir.h"
+#include "app/mesh_wish.h"
 #include "app/opts.h"
 #include "base/err.h"
 #include "crypto/rand.h"
@@ -14,14 +15,6 @@
 #include "net/cert.h"
 
 enum { MEMBER_MAX = 8192, CERT_VALID_S = 10 * 365 * 86400 };
-
-/* What the command line says of a new node. */
-struct wish {
-	const char *file, *name, *address, *software, *app, *socks, *security, *target;
-	const char *cert, *key;
-	struct opts_list lans;
-	bool no_tun, tun;
-};
 
 /* Text that grows in a buffer of fixed size; too long is noticed when it is parsed. */
 struct member {
@@ -66,15 +59,17 @@ static int say_lans(struct member *b, const struct mesh *m, const struct opts_li
 		struct prefix real, seen;
 		size_t same = 0;
 
-		if (prefix_parse(&real, span_str(lans->v[i])) != 0) {
-			fprintf(stderr, "garenne mesh: -lan: found \"%s\", expected a prefix like "
-					"192.168.1.0/24\n", lans->v[i]);
-			return -ERR_MALFORMED;
-		}
+		prefix_parse(&real, span_str(lans->v[i])); /* has been checked */
 		for (size_t k = 0; k < i; k++)
 			same += strchr(lans->v[k], ':') ? real.ip.family == 6 : real.ip.family == 4;
 		if (mesh_next_prefix(m, &real, same, &seen) != 0) {
-			fprintf(stderr, "garenne mesh: no mapped prefix is left for %s\n", lans->v[i]);
+			const struct prefix *range = real.ip.family == 4 ? &m->mapped : &m->range6;
+
+			fprintf(stderr, "garenne mesh: -lan: found %s, expected one that fits into what "
+					"is left of \"%s\", %s\n", lans->v[i],
+				real.ip.family == 4 ? "mapped" : "ipv6",
+				range->ip.family ? prefix_text(range, seen_text, sizeof(seen_text))
+						 : "which this mesh does not have");
 			return -ERR_LIMIT;
 		}
 		say(b, "%s{ \"prefix\": \"%s\", \"as\": \"%s\" }", i ? ", " : ",\n  \"lans\": [",
@@ -107,7 +102,7 @@ static int own_cert(struct mesh_keys *k, const struct addr *address, char pin[CE
 	return err;
 }
 
-static int say_hub_security(struct member *b, const struct wish *w, struct mesh_keys *k,
+static int say_hub_security(struct member *b, const struct mesh_wish *w, struct mesh_keys *k,
 			    const struct addr *address)
 {
 	char text[CERT_HASH_TEXT];
@@ -126,17 +121,13 @@ static int say_hub_security(struct member *b, const struct wish *w, struct mesh_
 	return err;
 }
 
-static int say_hub(struct member *b, const struct wish *w, const struct mesh *m,
+static int say_hub(struct member *b, const struct mesh_wish *w, const struct mesh *m,
 		   struct mesh_keys *k)
 {
 	struct addr a;
 	char host[ADDR_TEXT_MAX];
 
-	if (!w->address || (addr_parse(&a, span_str(w->address)) != 0 &&
-			    addr_set_host(&a, span_str(w->address), 443) != 0)) {
-		fprintf(stderr, "garenne mesh: expected -address HOST or HOST:PORT of the hub\n");
-		return -ERR_MALFORMED;
-	}
+	mesh_wish_address(w, &a);
 	say(b, "\"%s\": {\n  \"address\": \"%s\", \"port\": %u, ", w->name,
 	    addr_host_text(&a, host, sizeof(host)), a.port);
 	if (say_addresses(b, m, MESH_HUB) != 0)
@@ -151,7 +142,7 @@ static int say_hub(struct member *b, const struct wish *w, const struct mesh *m,
 	return 0;
 }
 
-static int say_site(struct member *b, const struct wish *w, const struct mesh *m)
+static int say_site(struct member *b, const struct mesh_wish *w, const struct mesh *m)
 {
 	say(b, "\"%s\": {\n  ", w->name);
 	if (say_addresses(b, m, MESH_SITE) != 0)
@@ -168,7 +159,7 @@ static int say_site(struct member *b, const struct wish *w, const struct mesh *m
 	return 0;
 }
 
-static int say_phone(struct member *b, const struct wish *w, const struct mesh *m)
+static int say_phone(struct member *b, const struct mesh_wish *w, const struct mesh *m)
 {
 	say(b, "\"%s\": { ", w->name);
 	if (say_addresses(b, m, MESH_PHONE) != 0)
@@ -201,7 +192,7 @@ static int write_keys(const char *file, const char *name, const struct mesh_keys
 }
 
 /* The new file must be good before anything is written. */
-static int commit(const struct wish *w, const char *text, const struct mesh_keys *k,
+static int commit(const struct mesh_wish *w, const char *text, const struct mesh_keys *k,
 		  enum mesh_kind kind, bool fresh)
 {
 	struct conf_msgs msgs = {0};
@@ -210,32 +201,44 @@ static int commit(const struct wish *w, const char *text, const struct mesh_keys
 
 	mesh_dir_messages(&msgs);
 	mesh_free(m);
-	if (!ok)
+	if (!ok) {
+		fprintf(stderr, "garenne mesh: nothing was written; the lines are those that %s would "
+				"have got\n", w->file);
 		return EXIT_CONFIG;
+	}
 	if (write_keys(w->file, w->name, k, kind) != 0 || mesh_dir_write(w->file, text, fresh) != 0)
 		return EXIT_FAILED;
 	printf("%s\n", w->file);
+	if (w->any_target)
+		fprintf(stderr, "warning: without -target the hub %s looks like %s, where all would be: "
+				"write a site near it into its \"target\" (\"garenne reality check\" "
+				"judges one)\n", w->name, w->target);
 	return EXIT_OK;
 }
 
-static bool name_ok(const char *name)
+/* A name that the file has is not given twice; said of the file as it is. */
+static bool is_new(const struct mesh_wish *w, const struct mesh *m)
 {
-	if (mesh_name_ok(name))
+	int twin = mesh_find(m, span_str(w->name));
+
+	if (twin == MESH_NOBODY)
 		return true;
-	fprintf(stderr, "garenne mesh: found \"%s\", expected a name: a-z, 0-9 and \"-\", at most "
-			"%d bytes\n", name, MESH_NAME_MAX);
+	fprintf(stderr, "error: %s:%d: there is a %s \"%s\" already, expected another name\n", w->file,
+		m->nodes[twin].at.line, mesh_kind_name(m->nodes[twin].kind), w->name);
 	return false;
 }
 
-static int add(const struct wish *w, enum mesh_kind kind)
+static int add(const struct mesh_wish *w, enum mesh_kind kind)
 {
 	static const char *const sections[] = {"hubs", "sites", "phones"};
 	struct member *b = calloc(1, sizeof(*b));
 	struct mesh_keys k = {0};
 	struct mesh_dir d = {0};
 	char *text = NULL;
-	int code = name_ok(w->name) ? mesh_dir_open(&d, w->file) : EXIT_USAGE, err;
+	int code = mesh_dir_open(&d, w->file), err;
 
+	if (!code && !is_new(w, d.m))
+		code = EXIT_FAILED;
 	if (!code && (!b || mesh_keys_make(&k, kind) != 0))
 		code = EXIT_FAILED;
 	if (!code) {
@@ -255,38 +258,27 @@ static int add(const struct wish *w, enum mesh_kind kind)
 	return code;
 }
 
-static const struct opts *wish_table(struct wish *w, struct opts table[16])
-{
-	const struct opts all[] = {
-		{.name = "file", .text = &w->file},	    {.name = "address", .text = &w->address},
-		{.name = "software", .text = &w->software}, {.name = "app", .text = &w->app},
-		{.name = "socks", .text = &w->socks},	    {.name = "security", .text = &w->security},
-		{.name = "target", .text = &w->target},	    {.name = "certificate", .text = &w->cert},
-		{.name = "key", .text = &w->key},	    {.name = "lan", .list = &w->lans},
-		{.name = "no-tun", .flag = &w->no_tun},	    {.name = NULL},
-	};
-
-	memcpy(table, all, sizeof(all));
-	return table;
-}
-
 static int run_add(int argc, char **argv)
 {
-	static const char *const kinds[] = {"hub", "site", "phone"};
-	struct wish w = {.file = "mesh.json", .security = "reality", .target = "www.example.com:443"};
+	struct mesh_wish w = {.file = NULL};
 	struct opts_list rest = {.n = 0};
-	struct opts table[16];
-	int code = opts_parse(&cmd_mesh_add, wish_table(&w, table), argc, argv, &rest);
+	struct opts table[MESH_WISH_OPTS];
+	int code;
 
+	mesh_wish_opts(&w, table);
+	code = opts_parse(&cmd_mesh_add, table, argc, argv, &rest);
 	if (code)
 		return code;
 	if (rest.n != 2)
-		return cli_usage(&cmd_mesh_add, "expected hub, site or phone, and a name");
+		return cli_usage(&cmd_mesh_add, "found %zu words, expected hub, site or phone, and a name",
+				 rest.n);
 	w.name = rest.v[1];
 	for (int k = 0; k < MESH_KINDS; k++)
-		if (strcmp(rest.v[0], kinds[k]) == 0)
-			return add(&w, (enum mesh_kind)k);
-	return cli_usage(&cmd_mesh_add, "what is a \"%s\"? Expected hub, site or phone", rest.v[0]);
+		if (strcmp(rest.v[0], mesh_kind_name((enum mesh_kind)k)) == 0) {
+			code = mesh_wish_check(&cmd_mesh_add, &w, (enum mesh_kind)k);
+			return code ? code : add(&w, (enum mesh_kind)k);
+		}
+	return cli_usage(&cmd_mesh_add, "found \"%s\", expected hub, site or phone", rest.v[0]);
 }
 
 const struct command cmd_mesh_add = {
@@ -316,7 +308,7 @@ static int ula(char out[64])
 	return 0;
 }
 
-static int init(const struct wish *w, const char *mesh, bool no_ipv6)
+static int init(const struct mesh_wish *w, const char *mesh, bool no_ipv6)
 {
 	struct member *b = calloc(1, sizeof(*b)), *hub = calloc(1, sizeof(*hub));
 	struct mesh empty = {0};
@@ -355,28 +347,28 @@ out:
 
 static int run_init(int argc, char **argv)
 {
-	struct wish w = {.file = "mesh.json", .name = "hub", .security = "reality",
-			 .target = "www.example.com:443"};
+	struct mesh_wish w = {.name = "hub"};
 	struct opts_list rest = {.n = 0};
-	struct opts table[16];
+	struct opts table[MESH_WISH_OPTS];
 	bool no_ipv6 = false;
-	size_t n = 0;
+	size_t n = mesh_wish_opts(&w, table);
 	int code;
 
-	wish_table(&w, table);
-	while (table[n].name)
-		n++;
-	table[n] = (struct opts){.name = "no-ipv6", .flag = &no_ipv6};
-	table[n + 1] = (struct opts){.name = "hub", .text = &w.name};
-	table[n + 2] = (struct opts){.name = NULL};
+	table[n++] = (struct opts){.name = "no-ipv6", .flag = &no_ipv6};
+	table[n++] = (struct opts){.name = "hub", .text = &w.name};
+	table[n] = (struct opts){.name = NULL};
 	code = opts_parse(&cmd_mesh_init, table, argc, argv, &rest);
 	if (code)
 		return code;
-	if (rest.n != 1 || !w.address)
-		return cli_usage(&cmd_mesh_init, "expected a name for the mesh and -address of its hub");
-	if (!name_ok(rest.v[0]) || !name_ok(w.name))
-		return EXIT_USAGE;
-	return init(&w, rest.v[0], no_ipv6);
+	if (rest.n != 1)
+		return cli_usage(&cmd_mesh_init, "found %zu words, expected one: a name for the mesh",
+				 rest.n);
+	if (!mesh_name_ok(rest.v[0]))
+		return cli_usage(&cmd_mesh_init, "found \"%s\", expected a name for the mesh: a-z, 0-9 "
+						 "and \"-\", at most %d bytes", rest.v[0],
+				 MESH_NAME_MAX);
+	code = mesh_wish_check(&cmd_mesh_init, &w, MESH_HUB);
+	return code ? code : init(&w, rest.v[0], no_ipv6);
 }
 
 const struct command cmd_mesh_init = {

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "app/cli.h"
@@ -51,11 +52,9 @@ static int find_node(struct token_job *j, const char *name)
 {
 	const struct mesh_node *n;
 
-	j->node = mesh_find(j->d.m, span_str(name));
-	if (j->node == MESH_NOBODY) {
-		fprintf(stderr, "garenne mesh token: %s has no node \"%s\"\n", j->file, name);
+	j->node = mesh_dir_node(&j->d, name);
+	if (j->node == MESH_NOBODY)
 		return EXIT_FAILED;
-	}
 	n = &j->d.m->nodes[j->node];
 	if (n->kind == MESH_PHONE) {
 		fprintf(stderr, "garenne mesh token: %s is a phone (%s:%d), whose app does not join: "
@@ -157,6 +156,8 @@ static int write_tickets(const struct token_job *j)
 
 	if (!b)
 		return EXIT_FAILED;
+	path_in(j, ".", path);
+	mkdir(path, 0700); /* what is wrong with it is said below */
 	for (size_t i = 0; i < j->n_hubs && !err; i++) {
 		ticket_path(j, j->hubs[i], path);
 		err = outfile_write(path, span_of(b, n), false);

@@ -10,6 +10,7 @@
 #include "app/cli.h"
 #include "app/outfile.h"
 #include "base/err.h"
+#include "conf/jnode.h"
 #include "crypto/secret.h"
 #include "mesh/eval.h"
 
@@ -60,9 +61,11 @@ static char *load(const char *path)
 static char *slurp(const char *path)
 {
 	char *text = load(path);
+	int e = errno;
 
 	if (!text)
-		fprintf(stderr, "error: %s: cannot be read: %s\n", path, strerror(errno));
+		fprintf(stderr, "error: %s: cannot be read: %s\n", path, strerror(e));
+	errno = e;
 	return text;
 }
 
@@ -84,6 +87,8 @@ int mesh_dir_open(struct mesh_dir *d, const char *file)
 	memset(d, 0, sizeof(*d));
 	d->file = file;
 	d->text = slurp(file);
+	if (!d->text && errno == ENOENT)
+		fprintf(stderr, "\"garenne mesh init\" begins a mesh; -file names another one's file\n");
 	if (!d->text)
 		return EXIT_CONFIG;
 	d->m = mesh_parse(file, span_str(d->text), &msgs);
@@ -92,29 +97,55 @@ int mesh_dir_open(struct mesh_dir *d, const char *file)
 	return mesh_dir_messages(&msgs) ? EXIT_CONFIG : EXIT_OK;
 }
 
-static void tell_stranger(const char *path, const char *what)
+/* A key file that was copied to another's name opens a door for both. */
+static int check_twins(const struct mesh_dir *d)
 {
-	fprintf(stderr, "error: %s: %s\n", path, what);
+	const struct mesh_keys *k = d->keys;
+	int err = 0;
+
+	for (size_t i = 0; i < d->m->n_nodes; i++)
+		for (size_t o = 0; o < i; o++)
+			if (secret_eq(&k[i].id, &k[o].id, sizeof(k[i].id))) {
+				fprintf(stderr, "error: keys/%s.json: \"id\" is that of keys/%s.json; "
+						"expected one of its own\n",
+					d->m->nodes[i].name, d->m->nodes[o].name);
+				err = -ERR_MALFORMED;
+			}
+	return err;
 }
 
-/* The public half stands in mesh.json, for everybody to see; the two must belong together. */
-static int check_public(const struct mesh_node *n, const struct mesh_keys *k, const char *path)
+/* @path lacks something, or has what belongs to another. */
+static int unfit(const struct mesh_dir *d, const struct mesh_node *n, const char *path,
+		 const char *found, const char *expected)
 {
+	fprintf(stderr, "error: %s: found %s, expected %s (%s:%d)\n", path, found, expected, d->file,
+		n->at.line);
+	return -ERR_MALFORMED;
+}
+
+/* Is this the key file of such a node? The public half of a hub's key stands in the mesh file, for
+ * everybody to see; the two must belong together. */
+static int check_fit(const struct mesh_dir *d, const struct mesh_node *n, const struct mesh_keys *k,
+		     const char *path)
+{
+	static const struct uuid none;
 	char pub[MESH_KEY_TEXT];
 
+	if (n->kind == MESH_SITE && memcmp(&k->portal, &none, sizeof(none)) == 0)
+		return unfit(d, n, path, "no \"portalId\"", "the keys of a site");
 	if (n->kind != MESH_HUB)
 		return 0;
-	if (n->hub.security == MESH_TLS && *n->hub.cert == 0 && (!k->cert || !k->cert_key)) {
-		tell_stranger(path, "found no \"certificate\" and \"certificateKey\", which the hub "
-				    "needs: mesh.json names no files");
-		return -ERR_MALFORMED;
-	}
+	if (n->hub.security == MESH_TLS && *n->hub.cert == 0 && (!k->cert || !k->cert_key))
+		return unfit(d, n, path, "no \"certificate\" and \"certificateKey\"",
+			     "them for a hub whose certificate is in no files of its own");
 	if (n->hub.security != MESH_REALITY)
 		return 0;
+	if (!k->has_reality)
+		return unfit(d, n, path, "no \"privateKey\"", "the keys of a hub with REALITY");
 	if (mesh_keys_public(k, pub) == 0 && strcmp(pub, n->hub.public_key) == 0)
 		return 0;
-	tell_stranger(path, "\"privateKey\" does not belong to the hub's \"publicKey\" in mesh.json");
-	return -ERR_MALFORMED;
+	return unfit(d, n, path, "another \"privateKey\"", "the one that belongs to the hub's "
+							   "\"publicKey\"");
 }
 
 static int read_keys(const struct mesh_dir *d, size_t i)
@@ -128,16 +159,20 @@ static int read_keys(const struct mesh_dir *d, size_t i)
 
 	snprintf(name, sizeof(name), "%s.json", n->name);
 	mesh_dir_path(d->file, "keys", name, path);
-	text = slurp(path);
-	if (!text)
+	text = load(path);
+	if (!text) {
+		fprintf(stderr, "error: %s: cannot be read: %s; expected the keys of %s (%s:%d), which "
+				"\"garenne mesh add\" made\n", path, strerror(errno), n->name, d->file,
+			n->at.line);
 		return -ERR_SYS;
+	}
 	if (stat(path, &st) == 0 && (st.st_mode & 077))
 		fprintf(stderr, "warning: %s: others may read it; expected mode 0600\n", path);
 	err = mesh_keys_parse(&d->keys[i], path, span_str(text), &msgs);
 	secret_wipe(text, strlen(text));
 	free(text);
 	mesh_dir_messages(&msgs);
-	return err ? err : check_public(n, &d->keys[i], path);
+	return err ? err : check_fit(d, n, &d->keys[i], path);
 }
 
 int mesh_dir_keys(struct mesh_dir *d)
@@ -149,7 +184,25 @@ int mesh_dir_keys(struct mesh_dir *d)
 		return EXIT_FAILED;
 	for (size_t i = 0; i < d->m->n_nodes; i++)
 		err |= read_keys(d, i);
+	if (!err)
+		err = check_twins(d);
 	return err ? EXIT_CONFIG : EXIT_OK;
+}
+
+int mesh_dir_node(const struct mesh_dir *d, const char *name)
+{
+	int node = mesh_find(d->m, span_str(name));
+	const char *names[MESH_NODES_MAX], *near;
+
+	if (node != MESH_NOBODY)
+		return node;
+	for (size_t i = 0; i < d->m->n_nodes; i++)
+		names[i] = d->m->nodes[i].name;
+	near = word_nearest(name, names, d->m->n_nodes);
+	fprintf(stderr, "error: %s: found no node \"%s\"", d->file, name);
+	fprintf(stderr, near ? "; did you mean \"%s\"?\n" : "%s; \"garenne mesh show\" lists them\n",
+		near ? near : "");
+	return MESH_NOBODY;
 }
 
 void mesh_dir_free(struct mesh_dir *d)
@@ -177,12 +230,33 @@ static bool accepted(const struct mesh_file *f)
 	return c != NULL;
 }
 
+/* No node could dial such a hub; said here in the words of the mesh, not of each node's file. */
+static bool check_clear(const struct mesh_dir *d)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < d->m->n_hubs; i++) {
+		const struct mesh_node *v = &d->m->nodes[i];
+		char text[ADDR_TEXT_MAX];
+
+		if (v->hub.security != MESH_CLEAR || conf_server_is_private(&v->hub.address))
+			continue;
+		fprintf(stderr, "error: %s:%d: hubs.%s: found \"security\": \"none\" for %s, which is on "
+				"the internet; expected reality or tls\n", d->file, v->at.line, v->name,
+			addr_host_text(&v->hub.address, text, sizeof(text)));
+		ok = false;
+	}
+	return ok;
+}
+
 int mesh_dir_compile(struct mesh_dir *d, const char *file, struct mesh_output *out)
 {
 	int code = mesh_dir_open(d, file);
 
 	if (!code)
 		code = mesh_dir_keys(d);
+	if (!code && !check_clear(d))
+		code = EXIT_CONFIG;
 	if (code)
 		return code;
 	if (mesh_compile(d->m, d->keys, out) != 0) {

@@ -23,6 +23,8 @@ int mesh_dir_keys(struct mesh_dir *d);
 /** Opens, reads the keys and compiles; our own files have been loaded as a test. Zero-initialise @out
  * and free it in every case, like @d. 0 or an exit code. */
 int mesh_dir_compile(struct mesh_dir *d, const char *file, struct mesh_output *out);
+/** The node called @name, or MESH_NOBODY after the fault was printed. */
+int mesh_dir_node(const struct mesh_dir *d, const char *name);
 void mesh_dir_free(struct mesh_dir *d);
 
 /** "DIR OF FILE/SUB/NAME.json" into @out; @sub may be "". */

@@ -24,21 +24,6 @@ static int fail_exists(struct outfile *o)
 	return -ERR_SYS;
 }
 
-/* @dir and the folders that it lies in. */
-static int make_folders(char *dir)
-{
-	for (char *p = strchr(dir + 1, '/'); p; p = strchr(p + 1, '/')) {
-		int err;
-
-		*p = 0;
-		err = mkdir(dir, 0700);
-		*p = '/';
-		if (err == -1 && errno != EEXIST)
-			return -1;
-	}
-	return mkdir(dir, 0700) == -1 && errno != EEXIST ? -1 : 0;
-}
-
 int outfile_open(struct outfile *o, const char *path, bool replace)
 {
 	char copy[OUTFILE_PATH_MAX], *dir;
@@ -52,7 +37,7 @@ int outfile_open(struct outfile *o, const char *path, bool replace)
 	}
 	memcpy(copy, o->path, sizeof(copy));
 	dir = dirname(copy);
-	if (make_folders(dir) != 0)
+	if (mkdir(dir, 0700) == -1 && errno != EEXIST)
 		return fail(o, dir);
 	if (lstat(path, &st) == 0 && !replace)
 		return fail_exists(o);

@@ -17,7 +17,7 @@ struct outfile {
 	char path[OUTFILE_PATH_MAX], temp[OUTFILE_PATH_MAX + 8];
 };
 
-/** Makes its folders too. Without @replace there must be no such file, neither now nor at the end. 0,
+/** Makes its folder too, if that lies in one that is there. Without @replace there must be no such file, neither now nor at the end. 0,
  * or -ERR_SYS after printing why. */
 int outfile_open(struct outfile *o, const char *path, bool replace);
 /** Writes, syncs and moves it to its place. 0, or -ERR_SYS after printing why; then there is no

@@ -359,8 +359,7 @@ static void settings_parse(const struct jnode *outbound, struct conf_outbound *o
 
 /* ---- in the clear ---- */
 
-/* What Xray takes for a server that is not on the internet. */
-static bool is_private_server(const struct addr *a)
+bool conf_server_is_private(const struct addr *a)
 {
 	static const char *const tops[] = {"lan",     "localdomain", "example",
 					   "invalid", "localhost",   "test",
@@ -388,7 +387,7 @@ static void clear_text_check(const struct jnode *outbound, const struct conf_out
 	struct jnode settings, address;
 
 	if (out->proto != CONF_OUT_VLESS || out->stream.security != CONF_SEC_NONE ||
-	    out->vless.server.kind == ADDR_NONE || is_private_server(&out->vless.server))
+	    out->vless.server.kind == ADDR_NONE || conf_server_is_private(&out->vless.server))
 		return;
 	jnode_get(outbound, "settings", &settings);
 	if (jnode_get(&settings, "address", &address) && !*out->stream.sockopt.dialer_proxy)

@@ -208,4 +208,8 @@ struct conf_outbound {
 	};
 };
 
+/** What Xray takes for a server that is not on the internet: only such may be talked to in the
+ * clear. */
+bool conf_server_is_private(const struct addr *a);
+
 #endif

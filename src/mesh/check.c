@@ -19,8 +19,13 @@ void mesh_error(struct mesh_parser *p, const struct conf_at *at, const char *fmt
 
 static void check_pair(struct mesh_parser *p, const struct mesh_node *a, const struct mesh_node *b)
 {
-	char x[64], y[64];
+	char x[64], y[64], t[ADDR_TEXT_MAX];
 
+	if (a < b && a->kind == MESH_HUB && b->kind == MESH_HUB &&
+	    addr_eq(&a->hub.address, &b->hub.address))
+		mesh_error(p, &b->at, "found \"%s\", where everybody dials %s (line %d), too; expected "
+				      "an address or port of its own",
+			   addr_text(&b->hub.address, t, sizeof(t)), a->name, a->at.line);
 	if ((a->ip4.family && ip_eq(&a->ip4, &b->ip4)) ||
 	    (a->ip6.family && ip_eq(&a->ip6, &b->ip6)))
 		mesh_error(p, &b->at, "has the same address as %s at line %d", a->name, a->at.line);

@@ -53,8 +53,8 @@ static void virtual_parse(struct mesh_parser *p, const struct jnode *node, int f
 	} else if (range->ip.family == 0 && family == 6) {
 		jnode_error(&n, "this mesh has no IPv6: \"ipv6\" is not set");
 	} else if (range->ip.family && !prefix_has(range, out)) {
-		jnode_error(&n, "is not in the mesh's range %s",
-			    prefix_text(range, text, sizeof(text)));
+		jnode_error(&n, "found \"%.60s\", expected an address in the mesh's range %s",
+			    n.v->valuestring, prefix_text(range, text, sizeof(text)));
 	}
 }
 
@@ -92,7 +92,8 @@ static void seen_check(struct mesh_parser *p, const struct jnode *n, const struc
 			    lan->real.ip.family);
 	else if (range->ip.family == 0 || !prefix_has(range, &lan->seen.ip) ||
 		 lan->seen.len < range->len)
-		jnode_error(n, "is not in the range for mapped LANs, %s",
+		jnode_error(n, "found \"%.60s\", expected a prefix in the range for mapped LANs, %s",
+			    n->v->valuestring,
 			    range->ip.family ? prefix_text(range, a, sizeof(a)) : "which is not set");
 }
 
@@ -272,7 +273,9 @@ static void hub_parse(struct mesh_parser *p, const struct jnode *n, struct mesh_
 	out->server_name = jnode_str(n, "serverName", "");
 	out->security = (enum mesh_security)jnode_word(n, "security", securities,
 						       (int)p->security);
-	if (!jnode_get(n, "address", &member) || !jnode_host(n, "address", &out->address))
+	if (jnode_get(n, "address", &member))
+		jnode_host(n, "address", &out->address);
+	else
 		expected(&member, "the name or address by which everybody dials the hub");
 	out->address.port = (uint16_t)jnode_int(n, "port", 1, 65535, 443);
 	if (out->security == MESH_REALITY)
@@ -342,7 +345,8 @@ static void node_parse(struct mesh_parser *p, const struct jnode *n, struct mesh
 		jnode_error(n, "is no name for a node: a-z, 0-9 and \"-\", at most %d bytes",
 			    MESH_NAME_MAX);
 	if (reserved(out->name))
-		jnode_error(n, "this name means something else already");
+		jnode_error(n, "found \"%s\", which means something else here; expected another name",
+			    out->name);
 	if (!jnode_object(n, keys[out->kind]))
 		return;
 	virtual_parse(p, n, 4, &out->ip4);

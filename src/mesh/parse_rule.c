@@ -68,7 +68,8 @@ static void group_parse(struct mesh_parser *p, const struct jnode *n, struct mes
 	else if (kind_of_word(out->name) >= 0 || strcmp(out->name, "any") == 0 ||
 		 strcmp(out->name, "internet") == 0 ||
 		 mesh_find(p->m, span_str(out->name)) != MESH_NOBODY)
-		jnode_error(n, "this name means something else already");
+		jnode_error(n, "found \"%s\", which means something else here; expected another name",
+			    n->key);
 	for (size_t i = 0; out->member && i < words.n; i++)
 		if (!nodes_of(p->m, words.v[i], out->member))
 			unknown(n, p->m, words.v[i]);

@@ -38,26 +38,34 @@ static void tool_restore(FILE *stream, int saved, FILE *from, char *out, size_t 
 	fclose(from);
 }
 
-/* The words after "garenne"; NULL ends them. */
-static void tool_run(struct tool *t, ...)
+/* @argv[1..] are the words after "garenne". */
+static void tool_run_words(struct tool *t, int argc, char **argv)
 {
-	char *argv[64] = {(char[]){"garenne"}};
 	FILE *out = tmpfile(), *err = tmpfile();
-	int argc = 1, saved_out, saved_err;
-	char *word;
-	va_list ap;
+	int saved_out, saved_err;
 
 	assert_non_null(out);
 	assert_non_null(err);
-	va_start(ap, t);
-	while ((word = va_arg(ap, char *)) != NULL && argc < 63)
-		argv[argc++] = word;
-	va_end(ap);
 	saved_out = tool_divert(stdout, out);
 	saved_err = tool_divert(stderr, err);
 	t->code = cli_main(argc, argv);
 	tool_restore(stderr, saved_err, err, t->err, sizeof(t->err));
 	tool_restore(stdout, saved_out, out, t->out, sizeof(t->out));
+}
+
+/* The words after "garenne"; NULL ends them. */
+static inline void tool_run(struct tool *t, ...)
+{
+	char *argv[64] = {(char[]){"garenne"}};
+	int argc = 1;
+	char *word;
+	va_list ap;
+
+	va_start(ap, t);
+	while ((word = va_arg(ap, char *)) != NULL && argc < 63)
+		argv[argc++] = word;
+	va_end(ap);
+	tool_run_words(t, argc, argv);
 }
 
 #endif
