@@ -411,7 +411,7 @@ bool dispatch_same_way(const struct flow *f, const struct addr *to)
 			return p.rule == f->rule || p.balancer == f->balancer;
 		return !f->balancer && f->out == core_outbound(f->core, p.outbound_tag);
 	case ROUTE_NONE:
-		return !f->rule && f->out == f->core->outbounds[0];
+		return !f->balancer && f->out == f->core->outbounds[0];
 	default:
 		return false;
 	}

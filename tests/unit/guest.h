@@ -10,6 +10,8 @@ struct guest {
 	int fd; /* of the client; -1 for UDP */
 	struct dgram d;
 	struct addr from; /* of the last answer */
+	struct addr back; /* of the last datagram that came back */
+	int back_err;
 	char got[512];
 	size_t got_n;
 };
@@ -39,6 +41,14 @@ static inline void guest_send(struct dgram *d, const struct addr *from, struct b
 	buf_free(pkt);
 }
 
+static inline void guest_bounce(struct dgram *d, const struct addr *to, int err)
+{
+	struct guest *g = container_of(d, struct guest, d);
+
+	g->back = *to;
+	g->back_err = err;
+}
+
 static inline void guest_close(struct dgram *d, int err)
 {
 	(void)d;
@@ -50,7 +60,8 @@ static inline struct flow *guest_visit(struct rig *r, struct guest *g, unsigned 
 				       const struct addr *to)
 {
 	static const struct dgram_ops ops = {
-		.name = "guest", .send = guest_send, .close = guest_close};
+		.name = "guest", .send = guest_send, .close = guest_close,
+		.bounce = guest_bounce};
 	struct flow *f = flow_new(&r->core, r->l, net);
 
 	memset(g, 0, sizeof(*g));
