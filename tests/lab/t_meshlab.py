@@ -91,12 +91,13 @@ def tcp(m, a, b, f, size):
     expect(bad is None, f"half-close: {bad}")
 
 
-def udp(m, a, b, f, count):
+def udp(m, a, b, f, count, wait=1.0):
     """@count datagrams of 1 to 1,400 bytes, and one of 8,000."""
     sizes = tuple(range(1, 1401, -(-1400 * 2 // count)))
     rounds = count // len(sizes)
     via, port = traffic.Direct(m.ns(a)), m.targets[b].udp.port
-    traffic.check_udp(via, m.at[b][f], port, rounds * sum(n for n in sizes if n >= 4), sizes)
+    traffic.check_udp(via, m.at[b][f], port, rounds * sum(n for n in sizes if n >= 4), sizes,
+                      wait=wait)
     data, _ = traffic.udp_ask(via, m.at[b][f], port, os.urandom(8000))
     expect(len(data) == 8000, f"{len(data)} of 8000 bytes came back")
 
@@ -236,6 +237,6 @@ def bad_lines(t):
     at_once(t, everywhere(m, "ping", ping), FEW)
     at_once(t, dead_jobs(m))
     at_once(t, [(f"names at {a}", names, m, a) for a in m.at])
-    at_once(t, everywhere(m, "udp", lambda *x: udp(*x, 1000)))
+    at_once(t, everywhere(m, "udp", lambda *x: udp(*x, 1000, 5)))
     at_once(t, [(f"tcp {a} -> {b}", tcp, m, a, b, 4, 64 * MIB) for a, b in
                 (("bpc", "pnas"), ("pnas", "oprn"), ("hub2", "berlin"))], 1)

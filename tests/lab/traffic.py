@@ -638,13 +638,13 @@ def check_banner(via, host, port):
 
 
 def check_udp(via, host, port, total=16 * MIB, sizes=(1400, 1200, 1400, 512, 1400, 64, 1400, 1),
-              window=12, may_lose=0.002):
+              window=12, may_lose=0.002, wait=1.0):
     """Echoes @total bytes each way in numbered datagrams, one, then at most @window on
     their way: stock programs queue 16 and drop the rest.
-    Every datagram must come back whole, alone and from the target; a few may be lost
-    and are sent again."""
+    Every datagram must come back whole, alone and from the target; a few may be lost (not
+    back within @wait seconds) and are sent again."""
     with via.udp(host) as f:
-        f.s.settimeout(1.0)
+        f.s.settimeout(wait)
         sent = back = lost = 0
         out = {}
         k = 0
