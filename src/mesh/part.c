@@ -390,13 +390,30 @@ static cJSON *forward_rule(struct emit *e, cJSON *rules, const struct mesh_forwa
 	return rule;
 }
 
+/* True when the policy has decided about everybody of the mesh, there, before a forward can. */
+static bool decided(const struct emit *e, const struct mesh_forward *f)
+{
+	for (size_t i = 0; i < e->m->n_rules; i++) {
+		const struct mesh_rule *r = &e->m->rules[i];
+
+		if (!r->from.all || !conf_ports_has(&r->ports, f->to_port) ||
+		    (r->networks && (f->networks & ~r->networks)))
+			continue;
+		for (size_t k = 0; k < r->n_to; k++)
+			if (r->to[k].node == e->node && prefix_has(&r->to[k].prefix, &f->to.prefix.ip))
+				return true;
+	}
+	return false;
+}
+
 void mesh_forward_here(struct emit *e, cJSON *rules, const struct mesh_forward *f)
 {
 	struct prefix inside[EMIT_PREFIXES];
 	size_t n = mesh_routes(e->m, inside, EMIT_PREFIXES);
 	char tag[EMIT_TEXT], part[PART_TAG];
 
-	if (mesh_sources_known(e->m) && e->m->nodes[e->node].software != MESH_V2RAY) {
+	if (mesh_sources_known(e->m) && e->m->nodes[e->node].software != MESH_V2RAY &&
+	    !decided(e, f)) {
 		snprintf(tag, sizeof(tag), "forwards[%zu] %s not for the mesh", f->number - 1, f->name);
 		emit_prefixes(e, forward_rule(e, rules, f, tag, "block"), "source", inside, n);
 	}
