@@ -15,6 +15,7 @@ enum mesh_file_kind {
 	MESH_FILE_V2RAY,
 	MESH_FILE_SING_BOX,
 	MESH_FILE_LINK, /* a line for each hub */
+	MESH_FILE_FRONT, /* for what does TLS in front of a hub */
 };
 
 struct mesh_file {

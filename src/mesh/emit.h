@@ -43,6 +43,11 @@ void emit_blackhole(struct emit *e, cJSON *outbounds);
 void emit_exit(struct emit *e, cJSON *outbounds, const char *tag);
 /** The prefixes that are on no internet, for rules that keep an exit from them. */
 void emit_private(struct emit *e, cJSON *obj, const char *key);
+/** True when another program does TLS for this hub, which listens on loopback at the port. */
+bool emit_has_front(const struct mesh_node *hub);
+uint16_t emit_front_port(const struct mesh *m, const struct mesh_node *hub);
+/** The files of that program, and what is to be done with them. */
+void emit_front(struct emit *e);
 /** streamSettings of the mesh's own inbound of hub @hub. */
 void emit_server_stream(struct emit *e, cJSON *inbound, int hub);
 /** A VLESS outbound to hub @hub. @reverse: the tag of what comes back through it, or NULL. */

@@ -103,9 +103,13 @@ static void mesh_inbound(struct emit *e, cJSON *inbounds)
 	char tag[EMIT_TEXT];
 
 	emit_str(e, in, "tag", "mesh");
-	if (*h->listen)
+	if (emit_has_front(&m->nodes[e->node]))
+		emit_str(e, in, "listen", "127.0.0.1");
+	else if (*h->listen)
 		emit_str(e, in, "listen", h->listen);
-	emit_num(e, in, "port", h->address.port);
+	emit_num(e, in, "port", emit_has_front(&m->nodes[e->node]) ?
+					emit_front_port(m, &m->nodes[e->node]) :
+					h->address.port);
 	emit_str(e, in, "protocol", "vless");
 	s = emit_obj(e, in, "settings");
 	emit_str(e, s, "decryption", "none");
@@ -397,5 +401,6 @@ void emit_hub(struct emit *e)
 	exit_rules(e, list);
 	emit_anything(e, emit_rule(e, list, "nothing else", "block"));
 	emit_file(e, root, emit_file_kind(e), ".json");
+	emit_front(e);
 	emit_limits(e);
 }

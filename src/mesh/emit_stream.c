@@ -59,12 +59,13 @@ void emit_server_stream(struct emit *e, cJSON *inbound, int hub)
 {
 	const struct mesh_hub *h = &e->m->nodes[hub].hub;
 	cJSON *s = emit_obj(e, inbound, "streamSettings"), *tls, *cert;
+	bool front = emit_has_front(&e->m->nodes[hub]);
 
 	emit_str(e, s, "network", "tcp");
-	emit_str(e, s, "security", mesh_security_name(h->security));
+	emit_str(e, s, "security", front ? "none" : mesh_security_name(h->security));
 	if (h->security == MESH_REALITY)
 		server_reality(e, s, hub);
-	if (h->security != MESH_TLS)
+	if (h->security != MESH_TLS || front)
 		return;
 	tls = emit_obj(e, s, "tlsSettings");
 	alpn(e, tls);

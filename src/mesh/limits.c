@@ -89,6 +89,20 @@ static void limits_stock(struct emit *e)
 		emit_note(e, "has no way into the mesh itself: set \"socks\"");
 }
 
+/* What is done by hand where our own packages do not do it. */
+static void steps(struct emit *e, const char *path, const char *test, const char *unit)
+{
+	const struct mesh_node *v = &e->m->nodes[e->node];
+
+	emit_note(e, "to run it: %s.json goes to %s, where the service's user must be able to read it; "
+		     "\"%s %s\"; \"systemctl enable %s\"; \"systemctl restart %s\" then and after each "
+		     "change, for it reloads nothing",
+		  v->name, path, test, path, unit, unit);
+	if (v->kind == MESH_HUB && *v->hub.cert && !emit_has_front(v))
+		emit_note(e, "the service's user must be able to read %s and %s, too", v->hub.cert,
+			  v->hub.key);
+}
+
 static void limits_xray(struct emit *e)
 {
 	static const struct limit big = {"large datagram", FROM, "it breaks what is longer than 7000 bytes"};
@@ -96,6 +110,7 @@ static void limits_xray(struct emit *e)
 
 	emit_note(e, "needs Xray 25.10.15 or newer, which the file says; from 26.5.3 on it also "
 		     "obeys \"finalRules\", the second lock behind the rules");
+	steps(e, "/usr/local/etc/xray/config.json", "xray run -test -c", "xray");
 	for (size_t i = 0; i < e->m->n_hubs && v->kind == MESH_SITE; i++)
 		if (*e->m->nodes[i].hub.pin && *e->m->nodes[i].hub.cert)
 			emit_note(e, "needs Xray 26.1.18 or newer to check the pin of %s",
@@ -122,15 +137,12 @@ static void limits_v2ray(struct emit *e)
 	const struct mesh_node *v = &e->m->nodes[e->node];
 
 	emit_note(e, "needs v2ray 4.34; newer ones work as far as they have the classic reverse proxy");
+	steps(e, "/etc/v2ray/config.json", "v2ray -test -config", "v2ray");
 	limits_stock(e);
 	if (v->kind == MESH_HUB) {
 		limit_table(e, hub, sizeof(hub) / sizeof(hub[0]));
 		emit_note(e, "notices a lost site late: for up to 30 s flows are led to a connection that "
 			     "is gone");
-		if (v->hub.security == MESH_TLS)
-			emit_note(e, "loses bytes now and then that it sends by TLS (a fault of v2ray's "
-				     "up to 4.34): let another program do TLS in front of it, or take "
-				     "garenne or Xray");
 		return;
 	}
 	limit_table(e, site, sizeof(site) / sizeof(site[0]));

@@ -10,7 +10,7 @@ import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 
-from . import LabError, netns, traffic
+from . import LabError, Skip, netns, peers, traffic
 from .harness import add
 from .meshlab import GATE, NAS, SOCKS, Mesh
 from .peers import GARENNE, V2RAY, XRAY, XRAY_25
@@ -33,11 +33,9 @@ class Elsewhere(Exception):
 class Mixed(Mesh):
     """Stock programs run the files as they are. Whose node has no TUN has its SOCKS proxy."""
 
-    def __init__(self, t, stock, security=None):
-        # v2ray as a server loses bytes that it sends by TLS, up to 4.34 at least.
-        clear = stock.get("hub") is V2RAY
+    def __init__(self, t, stock, security):
         super().__init__(t, 1, 2, software=stock, edit=self.proxy,
-                         security=(security or ("none" if clear else "tls"),))
+                         security=(security,))
         self.whoami = {b: t.server(traffic.Server, self.ns(b), traffic.serve_whoami)
                        for b in self.at}
         for host in self.dead:
@@ -47,6 +45,19 @@ class Mixed(Mesh):
                 table inet f {{
                     chain in {{ type filter hook input priority 0; tcp dport {FILTERED} drop; }}
                 }}""")
+
+    def start(self, *names):
+        super().start(*names)
+        conf = os.path.join(self.dir, "nodes", "hub.stunnel.conf")
+        if not os.path.exists(conf):
+            return
+        stunnel = peers.tool("stunnel4")
+        if not stunnel:
+            raise Skip("stunnel4 is not installed")
+        with open(conf) as f:
+            text = f.read().replace("/etc/stunnel/", os.path.join(self.dir, "nodes", ""))
+        path = self.t.write("hub.stunnel.conf", text)
+        self.t.spawn(self.ns("hub"), [stunnel, path], "stunnel").wait_listening({("tcp", 443)})
 
     def proxy(self, text):
         return text if self.peer["hub"].ours else text.replace(
@@ -273,7 +284,7 @@ def dead(m):
                     expect(Ping(m.ns(a), host).ask(wait=0.7) != "reply", "a dead host answered")
 
 
-def stock(t, roles, size=MIB, security=None):
+def stock(t, roles, size=MIB, security="tls"):
     m = Mixed(t, roles, security)
     m.size = size
     m.accepted()
@@ -288,7 +299,7 @@ def stock(t, roles, size=MIB, security=None):
 
 def _add(roles, name=None, **kw):
     name = name or "+".join(f"{p.name}-{n}" for n, p in roles.items())
-    args = [kw.pop("size", MIB), kw.pop("security", None)]
+    args = [kw.pop("size", MIB), kw.pop("security", "tls")]
     add("mesh/stock/" + name, stock, roles, *args, limit=600, needs=(GARENNE, *roles.values()), **kw)
 
 
@@ -301,3 +312,4 @@ for _roles in ({"hub": XRAY_25}, {"paris": XRAY_25}, {"hub": XRAY, "paris": XRAY
     _add(_roles, full=True)
 _add({"paris": XRAY}, "xray-paris/none", security="none", full=True)
 _add({"hub": XRAY}, "xray-hub/none", security="none", full=True)
+_add({"hub": V2RAY}, "v2ray-hub/none", security="none", full=True)
