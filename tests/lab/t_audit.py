@@ -3,10 +3,12 @@ one hub that answers every probe as the site behind it does."""
 import contextlib
 import os
 import re
+import shutil
 import ssl
 import subprocess
+import tempfile
 
-from . import LabError, netns, peers, traffic
+from . import LabError, Skip, netns, peers, traffic
 from .configs import UUID_A, config
 from .harness import test
 from .proc import until
@@ -203,6 +205,38 @@ def reality_hub(t):
     look.must_not("FAIL")
     same = [m for g, m, s in look.lines if g == "ok" and s.startswith("as the target")]
     t.note(f"{len(same)} kinds of probes answered as by the target")
+    if look.code != 0 or len(same) < 20:
+        raise LabError(f"{look.code}, {len(same)} alike: {look.text[-1500:]}")
+
+
+NGINX = """daemon off; master_process off; pid {own}/pid; error_log {dir}/nginx.err;
+events {{}}
+http {{ access_log off; client_body_temp_path {own}/b; proxy_temp_path {own}/p;
+fastcgi_temp_path {own}/f; uwsgi_temp_path {own}/u; scgi_temp_path {own}/s;
+server {{ listen {site}:443 ssl http2; server_name {name}; ssl_certificate {cert};
+ssl_certificate_key {key}; ssl_protocols TLSv1.2 TLSv1.3;
+location / {{ return 200 "a page\\n"; }} }} }}
+"""
+
+
+@test("audit/nginx")
+def reality_nginx(t):
+    """The same with nginx for a target."""
+    ns = stage(t)
+    path = peers.tool("nginx")
+    if not path:
+        raise Skip("nginx is not installed")
+    own = tempfile.mkdtemp()     # nginx makes folders; a test's may hold files only
+    t.defer(shutil.rmtree, own, True)
+    conf = t.write("nginx.conf", NGINX.format(own=own, dir=t.dir, site=SITE, name=NAME,
+                                              cert=t.pki.cert, key=t.pki.key))
+    t.spawn(ns, [path, "-c", conf, "-p", t.dir], "nginx")
+    conf = reality()
+    start(t, peers.GARENNE, ns, conf)
+    look = audit(t, ns, conf)
+    look.must_not("FAIL")
+    same = [m for g, m, s in look.lines if g == "ok" and s.startswith("as the target")]
+    t.note(f"{len(same)} kinds of probes answered as by nginx")
     if look.code != 0 or len(same) < 20:
         raise LabError(f"{look.code}, {len(same)} alike: {look.text[-1500:]}")
 
