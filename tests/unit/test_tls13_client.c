@@ -536,6 +536,31 @@ static void wrong_proofs(void **state)
 	}
 }
 
+/* Firefox offers them. What one would allow is not looked at: it is no proof to us. */
+static void delegated_credential(void **state)
+{
+	static const uint8_t credential[] = {0, 8, 0, 34, 0, 4, 0, 0, 1, 0};
+	struct span der = der_of(&ec);
+	struct scene s;
+	size_t n;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		scene_start(&s, i ? "chrome" : "firefox", NULL);
+		send_hello(&s);
+		send_extensions(&s, "0000");
+		n = mini_certificate(s.msg, sizeof(s.msg), der) - 2;
+		memcpy(s.msg + n, credential, sizeof(credential));
+		s.msg[2] = (uint8_t)((n + 6) >> 8);
+		s.msg[3] = (uint8_t)(n + 6);
+		s.msg[6] = (uint8_t)((n + 2) >> 8);
+		s.msg[7] = (uint8_t)(n + 2);
+		send_msg(&s, n + sizeof(credential));
+		expect(&s, "delegated credential, which is not supported", 47);
+	}
+	OPENSSL_free((void *)(uintptr_t)der.p);
+}
+
 /* Every message in every place where it does not belong. */
 static void wrong_order(void **state)
 {
@@ -934,6 +959,7 @@ int main(void)
 		cmocka_unit_test(wrong_proofs),	  cmocka_unit_test(wrong_order),
 		cmocka_unit_test(bad_hellos),	  cmocka_unit_test(bad_extensions),
 		cmocka_unit_test(record_rules),	  cmocka_unit_test(flipped_bits),
+		cmocka_unit_test(delegated_credential),
 		cmocka_unit_test(compressed),	  cmocka_unit_test(reality_known),
 		cmocka_unit_test(reality_forged), cmocka_unit_test(reality_old_server),
 		cmocka_unit_test(reality_mldsa),  cmocka_unit_test(reality_real),
