@@ -222,6 +222,8 @@ install: $(B)/garenne
 		sed 's|@BINDIR@|$(PREFIX)/bin|' scripts/$$u.service | install -D -m 644 /dev/stdin \
 			$(DESTDIR)$(PREFIX)/lib/systemd/system/$$u.service || exit 1; \
 	done
+	install -D -m 644 scripts/garenne-mesh.rules \
+		$(DESTDIR)$(PREFIX)/share/polkit-1/rules.d/50-garenne-mesh.rules
 
 clean:
 	rm -rf build

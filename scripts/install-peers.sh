@@ -34,6 +34,25 @@ skip() {
 	exit 0
 }
 
+# Debian's systemd-resolved, unpacked and not installed: as a package it would take over the
+# name service of this machine. Of the same version as systemd's library, which it needs.
+fetch_resolved() {
+	dst=$cache/systemd-resolved
+	[ ! -x /lib/systemd/systemd-resolved ] && [ ! -x "$dst/lib/systemd/systemd-resolved" ] || return 0
+	version=$(dpkg-query -W -f '${Version}' libsystemd-shared 2>/dev/null) || return 0
+	tmp=$(mktemp -d)
+	if (cd "$tmp" && apt-get download "systemd-resolved=$version" >/dev/null 2>&1 &&
+		dpkg -x systemd-resolved_*.deb tree); then
+		rm -rf "$dst"
+		mv "$tmp/tree" "$dst"
+		echo "peers: systemd-resolved $version"
+	else
+		echo "SKIP peer systemd-resolved: its package could not be fetched"
+	fi
+	rm -rf "$tmp"
+}
+fetch_resolved
+
 # True when version $1 (1.26.8, 1.19, ...) is $2 or newer.
 at_least() {
 	[ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -1)" = "$2" ]

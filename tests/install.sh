@@ -32,5 +32,5 @@ for unit in garenne@ garenne-mesh@; do
 	grep -q '^ExecStart=/opt/test/bin/garenne run ' "$root/opt/test/lib/systemd/system/$unit.service" ||
 		fail "the unit $unit does not start the installed program"
 done
-[ "$(find "$root" -type f | wc -l)" = 4 ] || fail "not just four files were installed"
+[ "$(find "$root" -type f | wc -l)" = 5 ] || fail "not just five files were installed"
 echo "install: program, manual and units are where they belong"

@@ -99,6 +99,8 @@ static int build_workers(struct app *a)
 	if (n > CORE_LOOPS_MAX)
 		n = CORE_LOOPS_MAX;
 	if (conf_tun_find(a->conf)) {
+		setup.never = conf_tun_find(a->conf)->tun.dns;
+		setup.n_never = conf_tun_find(a->conf)->tun.n_dns;
 		a->ledger = ledger_new();
 		if (!a->ledger)
 			return -ERR_NOMEM;

@@ -272,6 +272,7 @@ void conf_parse_tun_in(const struct jnode *settings, struct conf_in_tun *out)
 		KNOWN("autoOutboundsInterface"), KNOWN("dns"), KNOWN("dnsDomains"),
 		KNOWN("table"), KNOWN("mark"), KNOWN("priority"), KNOWN("killSwitch"),
 		KNOWN("ping"), KNOWN("earlyAccept"), KNOWN("userLevel"), QUIET("desc"),
+		KNOWN("resolvConf"),
 		KEYS_END,
 	};
 	static const struct word pings[] = {{"forward", CONF_TUN_PING_FORWARD},
@@ -297,6 +298,9 @@ void conf_parse_tun_in(const struct jnode *settings, struct conf_in_tun *out)
 	out->priority = (uint32_t)jnode_int(settings, "priority", 1, PRIORITY_MAX,
 					    CONF_TUN_PRIORITY);
 	out->kill_switch = jnode_bool(settings, "killSwitch", false);
+	out->resolv_conf = jnode_bool(settings, "resolvConf", false);
+	if (out->resolv_conf && !out->n_dns)
+		jnode_warn(settings, "resolvConf does nothing without \"dns\"");
 	out->outbounds_interface = interface_parse(settings, out->name);
 	out->ping = (enum conf_tun_ping)jnode_word(settings, "ping", pings,
 						   CONF_TUN_PING_FORWARD);

@@ -54,6 +54,7 @@ struct conf_in_tun {
 	size_t n_excludes;
 	const struct ip *dns; /* name servers that the system shall ask through the TUN */
 	size_t n_dns;
+	bool resolv_conf; /* put them into resolv.conf where there is no systemd-resolved */
 	struct conf_strs dns_domains;	 /* only names below these; empty with @dns: all names */
 	uint32_t table;			 /* of our routes; 0: the first free one from CONF_TUN_TABLE */
 	uint32_t mark;			 /* of our own sockets, never 0 */

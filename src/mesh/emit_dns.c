@@ -53,6 +53,8 @@ void emit_dns_tun(struct emit *e, cJSON *settings)
 		return;
 	emit_one(e, settings, "dns", ip_text(&ip, text, sizeof(text)));
 	zones(e, settings, "dnsDomains");
+	if (e->m->nodes[e->node].resolv_conf)
+		emit_bool(e, settings, "resolvConf", true);
 }
 
 static void one_node(struct emit *e, cJSON *hosts, const struct mesh_node *v)

@@ -95,6 +95,7 @@ struct mesh_node {
 	const struct mesh_host *hosts;
 	size_t n_hosts;
 	bool tun;
+	bool resolv_conf; /* the TUN's name server may go into resolv.conf */
 	enum mesh_delivery delivery; /* of its own address, and of LANs that do not say */
 	struct addr socks; /* of a local proxy; ADDR_NONE: there is none */
 	struct mesh_hub hub;

@@ -317,11 +317,12 @@ static const struct key hub_keys[] = {
 	KNOWN("software"),   KNOWN("security"),	 KNOWN("listen"), KNOWN("serverName"),
 	KNOWN("target"),     KNOWN("publicKey"), KNOWN("pin"),	  KNOWN("certificate"),
 	KNOWN("key"),	     KNOWN("tun"),	 KNOWN("socks"),  KNOWN("delivery"),
-	KNOWN("tickets"),   KEYS_END,
+	KNOWN("tickets"),    KNOWN("resolvConf"), KEYS_END,
 };
 static const struct key site_keys[] = {KNOWN("ip"),   KNOWN("ip6"), KNOWN("software"),
 				       KNOWN("lans"), KNOWN("hosts"), KNOWN("tun"),
-				       KNOWN("socks"), KNOWN("delivery"), KEYS_END};
+				       KNOWN("socks"), KNOWN("delivery"), KNOWN("resolvConf"),
+				       KEYS_END};
 static const struct key phone_keys[] = {KNOWN("ip"), KNOWN("ip6"), KNOWN("app"), KEYS_END};
 
 /* Words of the file, and names that hubs answer to themselves. */
@@ -361,6 +362,11 @@ static void node_parse(struct mesh_parser *p, const struct jnode *n, struct mesh
 	if (out->tun && out->software != MESH_GARENNE)
 		jnode_error(&member, "found true, expected false: only garenne gets a TUN from here; "
 				     "give the node \"socks\"");
+	out->resolv_conf = jnode_bool(n, "resolvConf", false);
+	jnode_get(n, "resolvConf", &member);
+	if (out->resolv_conf && !out->tun)
+		jnode_error(&member, "found true, and the node has no TUN whose name server it could "
+				     "be");
 	out->delivery = delivery_parse(n, out, MESH_DIAL);
 	if (out->kind == MESH_HUB) {
 		hub_parse(p, n, &out->hub);

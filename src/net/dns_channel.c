@@ -15,6 +15,7 @@ enum {
 	/* Each round waits twice as long as the one before. */
 	SYSTEM_TRIES = 3,
 	SYSTEM_FIRST_MS = 1500,
+	SYSTEM_SERVERS_MAX = 16, /* of resolv.conf; others ask three */
 };
 
 /* A descriptor of c-ares. Reused, never freed while the channel lives: it may be in a callback. */
@@ -195,10 +196,44 @@ void dns_ask(struct dns_channel *c, struct dns_question *q, const char *name, bo
 	arm(c);
 }
 
+static bool is_one_of(const struct ares_addr_port_node *s, const struct ip *v, size_t n)
+{
+	struct ip ip = s->family == AF_INET ? ip_v4((const uint8_t *)&s->addr.addr4) :
+					      ip_v6((const uint8_t *)&s->addr.addr6);
+
+	for (size_t i = 0; i < n; i++)
+		if (ip_eq(&v[i], &ip))
+			return true;
+	return false;
+}
+
+/* Takes servers off the list, unless no other is left. */
+static void pass_over(struct dns_channel *c, const struct ip *v, size_t n)
+{
+	struct ares_addr_port_node *all = NULL, kept[SYSTEM_SERVERS_MAX];
+	size_t k = 0, seen = 0;
+
+	if (n == 0 || ares_get_servers_ports(c->ares, &all) != ARES_SUCCESS)
+		return;
+	for (struct ares_addr_port_node *s = all; s; s = s->next, seen++) {
+		if (is_one_of(s, v, n) || k == SYSTEM_SERVERS_MAX)
+			continue;
+		kept[k] = *s;
+		kept[k].next = NULL;
+		if (k)
+			kept[k - 1].next = &kept[k];
+		k++;
+	}
+	if (k && k < seen)
+		ares_set_servers_ports(c->ares, kept);
+	ares_free_data(all);
+}
+
 static int init_system(struct dns_channel *c, const struct dns_channel_setup *setup,
 		       struct ares_options *o, int mask)
 {
 	char path[256];
+	int got;
 
 	o->timeout = SYSTEM_FIRST_MS;
 	o->tries = SYSTEM_TRIES;
@@ -207,7 +242,10 @@ static int init_system(struct dns_channel *c, const struct dns_channel_setup *se
 		o->resolvconf_path = path; /* copied by the library */
 		mask |= ARES_OPT_RESOLVCONF;
 	}
-	return ares_init_options(&c->ares, o, mask);
+	got = ares_init_options(&c->ares, o, mask);
+	if (got == ARES_SUCCESS)
+		pass_over(c, setup->never, setup->n_never);
+	return got;
 }
 
 struct dns_channel *dns_channel_new(struct loop *l, const struct dns_channel_setup *setup)

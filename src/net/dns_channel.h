@@ -38,6 +38,8 @@ struct dns_question {
 
 struct dns_channel_setup {
 	const char *resolv_conf; /* NULL: the usual one */
+	const struct ip *never;	 /* servers in it that are passed over; borrowed for the call */
+	size_t n_never;
 	const struct conf_sockopt *opts; /* for the sockets; borrowed */
 };
 

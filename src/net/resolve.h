@@ -66,6 +66,8 @@ struct resolve_setup {
 	struct dns_door *door;		 /* for queries to servers; NULL: own sockets */
 	struct tls_ctx *tls;		 /* for servers with HTTPS; NULL: these are not asked */
 	const char *resolv_conf;	 /* NULL: /etc/resolv.conf */
+	const struct ip *never;		 /* servers there that must not be asked: our own */
+	size_t n_never;
 };
 
 struct resolver;

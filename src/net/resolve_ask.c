@@ -416,7 +416,10 @@ static const char *resolv_conf(const struct resolver *r)
 
 static struct dns_channel *new_system(struct resolver *r)
 {
-	struct dns_channel_setup d = {.resolv_conf = r->setup.resolv_conf, .opts = r->setup.opts};
+	struct dns_channel_setup d = {.resolv_conf = r->setup.resolv_conf,
+				      .never = r->setup.never,
+				      .n_never = r->setup.n_never,
+				      .opts = r->setup.opts};
 
 	return dns_channel_new(r->loop, &d);
 }

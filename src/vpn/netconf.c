@@ -9,6 +9,7 @@
 #include "net/ledger.h"
 #include "vpn/plan.h"
 #include "vpn/reconcile.h"
+#include "vpn/resolvconf.h"
 #include "vpn/resolved.h"
 #include "vpn/rpfilter.h"
 #include "vpn/rtnl.h"
@@ -221,6 +222,17 @@ static void collect_names(struct netconf *n)
 
 /* ---- life ---- */
 
+static void name_servers(const struct conf_in_tun *t)
+{
+	if (resolved_set(t))
+		return;
+	if (t->resolv_conf)
+		resolvconf_set(RESOLVCONF_DIR, t);
+	else
+		log_warn("tun", "\"dns\" has no effect: there is no systemd-resolved on this machine; "
+				"set \"resolvConf\", or name its servers to the resolver that you use");
+}
+
 struct netconf *netconf_start(struct loop *l, struct resolver *r, const struct conf *c)
 {
 	struct netconf *n = calloc(1, sizeof(*n));
@@ -238,13 +250,14 @@ struct netconf *netconf_start(struct loop *l, struct resolver *r, const struct c
 		return NULL;
 	}
 	rpfilter_restore(n->tun->name);
+	resolvconf_restore(RESOLVCONF_DIR, n->tun->name);
 	collect_names(n);
 	if (update(n, true) != 0) {
 		log_err("tun", "%s is not set up", n->tun->name);
 		netconf_stop(n);
 		return NULL;
 	}
-	resolved_set(n->tun);
+	name_servers(n->tun);
 	on_again(&n->again);
 	return n;
 }
@@ -272,6 +285,7 @@ void netconf_stop(struct netconf *n)
 		resolve_cancel(&n->named[i].req);
 	remove_all(n);
 	rpfilter_restore(n->tun->name);
+	resolvconf_restore(RESOLVCONF_DIR, n->tun->name);
 	rtnl_close(n->rtnl);
 	free(n);
 }

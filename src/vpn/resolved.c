@@ -105,13 +105,13 @@ static bool set_domains(const struct conf_in_tun *t)
 	return run(&a);
 }
 
-void resolved_set(const struct conf_in_tun *t)
+bool resolved_set(const struct conf_in_tun *t)
 {
 	if (t->n_dns == 0)
-		return;
+		return true;
 	if (access(SOCKET_OF_RESOLVED, F_OK) == -1)
-		log_warn("tun", "\"dns\" has no effect: there is no systemd-resolved on this machine; "
-				"name its servers to the resolver that you use");
-	else if (!set_servers(t) || !set_domains(t))
+		return false;
+	if (!set_servers(t) || !set_domains(t))
 		log_warn("tun", "\"dns\": resolvectl has failed; the system asks other name servers");
+	return true;
 }
