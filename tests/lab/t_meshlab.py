@@ -127,7 +127,7 @@ def names(m, a):
 
 # ---- everything --------------------------------------------------------------
 
-def matrix(t, near, far, size, datagrams, families):
+def matrix(t, near, far, size, datagrams, families, many=AT_ONCE):
     """On lines of @near; pings on those of @far, which are long beside what a busy machine adds."""
     m = Mesh(t, lines=near)
     if not at_once(t, everywhere(m, "up", up)):
@@ -140,7 +140,7 @@ def matrix(t, near, far, size, datagrams, families):
     for f in families:
         jobs = everywhere(m, "tcp", lambda *x: tcp(*x, size), (f,))
         jobs += everywhere(m, "udp", lambda *x: udp(*x, datagrams), (f,))
-        at_once(t, jobs)
+        at_once(t, jobs, many)
 
 
 @test("meshlab/matrix", limit=240, needs=(GARENNE,))
@@ -225,7 +225,7 @@ def phone(t):
 @test("meshlab/matrix-full", limit=3000, full=True, needs=(GARENNE,))
 def large(t):
     """64 MiB each way and a thousand datagrams, from everywhere to everywhere."""
-    matrix(t, lines(5), lines(25), 64 * MIB, 1000, (4, 6))
+    matrix(t, lines(5), lines(25), 64 * MIB, 1000, (4, 6), 3)
 
 
 @test("meshlab/bad-lines", limit=1200, full=True, needs=(GARENNE,))
