@@ -26,6 +26,7 @@
 #include "net/ledger.h"
 #include "net/netmon.h"
 #include "net/resolve.h"
+#include "net/stream_tcp.h"
 #include "net/tls_ctx.h"
 #include "proxy/bridge.h"
 #include "proxy/mux_accept.h"
@@ -390,6 +391,7 @@ static void on_news(struct loop *l, struct post *p)
 
 	free(n);
 	resolver_refresh(core_resolver(&a->core, l));
+	stream_tcp_check_addresses(l);
 	for (size_t i = 0; i < a->n_bridges; i++)
 		if (bridge_loop(a->bridges[i]) == l)
 			bridge_network_changed(a->bridges[i]);

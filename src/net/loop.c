@@ -13,6 +13,7 @@ struct loop {
 	struct list deferred;
 	struct list garbage;
 	struct list orphans;
+	struct list sockets;
 	uint8_t *scratch; /* made when first asked for */
 	struct ledger *ledger;
 	struct ev_prepare before_sleep;
@@ -104,6 +105,7 @@ struct loop *loop_new(unsigned id)
 	list_init(&l->deferred);
 	list_init(&l->garbage);
 	list_init(&l->orphans);
+	list_init(&l->sockets);
 	pthread_mutex_init(&l->post_lock, NULL);
 	ev_prepare_init(&l->before_sleep, on_before_sleep);
 	ev_prepare_start(l->ev, &l->before_sleep);
@@ -291,6 +293,11 @@ uint8_t *loop_scratch(struct loop *l)
 	if (!l->scratch)
 		l->scratch = malloc(LOOP_SCRATCH);
 	return l->scratch;
+}
+
+struct list *loop_sockets(struct loop *l)
+{
+	return &l->sockets;
 }
 
 void loop_adopt(struct loop *l, struct orphan *o)

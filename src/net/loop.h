@@ -108,6 +108,8 @@ struct orphan {
 	void (*end)(struct orphan *o); /* the loop is over: let go of everything */
 };
 
+/** The streams on sockets that live here, for stream_tcp.c alone. */
+struct list *loop_sockets(struct loop *l);
 /** Remembers @o until loop_disown: what is left when the loop stops, or is freed, is ended then. */
 void loop_adopt(struct loop *l, struct orphan *o);
 /** Harmless for one that is not adopted, if its node was initialised. */

@@ -9,10 +9,12 @@
 
 #include "base/err.h"
 #include "net/linger.h"
+#include "net/sock.h"
 
 struct stream_tcp {
 	struct stream s;
 	struct watch watch;
+	struct list node; /* in the loop's sockets, once it was wanted there */
 	int broken; /* a write failed: reads report it once the peer's bytes are out */
 	bool eof;   /* the peer has finished */
 };
@@ -126,6 +128,8 @@ static void tcp_want(struct stream *s, unsigned events)
 	struct stream_tcp *t = of(s);
 
 	s->wanted = events;
+	if (list_empty(&t->node))
+		list_add_tail(loop_sockets(s->loop), &t->node);
 	watch_set(&t->watch, (events & STREAM_READ ? (unsigned)WATCH_READ : 0u) |
 				     (events & STREAM_WRITE ? (unsigned)WATCH_WRITE : 0u));
 }
@@ -145,6 +149,7 @@ static void tcp_close(struct stream *s, int err)
 	struct stream_tcp *t = of(s);
 
 	watch_set(&t->watch, 0);
+	list_del(&t->node);
 	if (err) {
 		struct linger hard = {.l_onoff = 1, .l_linger = 0};
 
@@ -168,6 +173,7 @@ static int tcp_move(struct stream *s, struct loop *to)
 	struct stream_tcp *t = of(s);
 
 	watch_set(&t->watch, 0);
+	list_del(&t->node);
 	s->wanted = 0;
 	t->watch.loop = to;
 	stream_rehome(s, to);
@@ -195,7 +201,48 @@ struct stream *stream_tcp_new(struct loop *l, int fd)
 	}
 	stream_init(&t->s, &tcp_ops, l);
 	watch_init(&t->watch, l, fd, on_ready);
+	list_init(&t->node);
 	return &t->s;
+}
+
+static bool is_link_local(const struct ip *ip)
+{
+	return ip->family == 6 && ip->b[0] == 0xfe && (ip->b[1] & 0xc0) == 0x80;
+}
+
+/* What was redirected to us keeps its target as our address, which was never ours; a link's own
+ * addresses cannot be told without the link. */
+static bool is_exempt(int fd, const struct ip *ip)
+{
+	int v4 = 0, v6 = 0;
+	socklen_t n4 = sizeof(v4), n6 = sizeof(v6);
+
+	getsockopt(fd, SOL_IP, IP_TRANSPARENT, &v4, &n4);
+	getsockopt(fd, SOL_IPV6, IPV6_TRANSPARENT, &v6, &n6);
+	return v4 || v6 || is_link_local(ip);
+}
+
+void stream_tcp_check_addresses(struct loop *l)
+{
+	const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+	struct ip judged = {0};
+	bool ours = true;
+	struct stream_tcp *t;
+
+	list_each(t, loop_sockets(l), node) {
+		int fd = t->watch.io.fd;
+		struct ipport at;
+
+		if (sock_local(fd, &at) != 0 || at.ip.family == 0)
+			continue;
+		if (!ip_eq(&at.ip, &judged)) {
+			judged = at.ip;
+			ours = sock_is_local(&at.ip);
+		}
+		/* The kernel then reports a reset, which comes up as any other. */
+		if (!ours && !is_exempt(fd, &at.ip))
+			connect(fd, &nowhere, sizeof(nowhere));
+	}
 }
 
 void stream_tcp_limit_unsent(struct stream *s, unsigned bytes)
