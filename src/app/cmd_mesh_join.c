@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "app/cli.h"
@@ -16,7 +15,6 @@
 #include "conf/conf.h"
 #include "crypto/rand.h"
 #include "crypto/secret.h"
-#include "crypto/sha.h"
 
 enum { ASK_MS = 20000, ROUNDS = 5, PAUSE_S = 3, TEXT_MAX = 2 * JOINTOKEN_TEXT_MAX, SHOWN_MAX = 15 };
 

@@ -218,6 +218,32 @@ def damaged(t):
         d.joined(token, "there2")  # and the token was not used for it
 
 
+@test("join/broken", idle=True)
+def broken(t):
+    """The answer is lost on its way: the ticket is marked, and only this run of join gets it again."""
+    d = Desk(t)
+    d.start("hub")
+    nat = d.net["np"]
+    nat.sysctl("net.netfilter.nf_conntrack_acct", 1)
+    nat.nft(f"""
+        table inet cut {{
+            chain f {{
+                type filter hook forward priority -1;
+                ip saddr {HUB} ct reply bytes > 5000 drop
+            }}
+        }}""")
+    token = d.token()
+    out = os.path.join(t.dir, "broken-joined.json")
+    p = t.spawn(d.net.paris, [GARENNE.path, "mesh", "join", "-o", out, token], "broken")
+    p.wait_log("no answer in time", 60)
+    if not any(n.endswith(".used") for n in os.listdir(d.box("hub"))) or os.path.exists(out):
+        raise LabError("the answer was not lost behind the mark")
+    nat.nft("delete table inet cut")
+    if p.wait_exit(60) != 0 or not os.path.exists(out):
+        raise LabError(f"who was served is not served again: {p.tail()}")
+    d.refused(token, "was used at 20", "after")
+
+
 @test("join/hubs", limit=180)
 def hubs_(t):
     """Each hub has the ticket; when one of them has served it, none does any more."""
