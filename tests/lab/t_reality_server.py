@@ -570,7 +570,7 @@ def strangers(t):
     tap = t.server(traffic.Tap, s.ns, 0, (LOOP, TARGET), LOOP, 1 << 24)
     p = s.ours(server(target=f"{LOOP}:{tap.port}"))
     # what ours asks the target at its start must not be taken for a probe of ours
-    until(lambda: p.log().count("after a handshake for") == 6 and
+    until(lambda: p.log().count(" the target sends") == 6 and
           len(re.findall("change_cipher_spec|h2, counting", p.log())) == 2, 30,
           "the target's manners")
     held = sockets(p)
