@@ -409,6 +409,7 @@ static void on_network(struct netmon_user *u, struct netmon *m)
 
 	(void)m;
 	log_info("app", "the network of this machine changed");
+	atomic_fetch_add_explicit(&a->core.network, 1, memory_order_relaxed);
 	if (a->netconf)
 		netconf_refresh(a->netconf);
 	for (unsigned i = 0; i < a->core.n_workers; i++) {

@@ -145,9 +145,13 @@ static void check_vision(struct load *ld, const struct conf_outbound *out)
 {
 	if (out->proto != CONF_OUT_VLESS)
 		return;
-	if (out->vless.testpre > 0)
+	if (out->vless.testpre > 0 && *out->vless.user.reverse_tag)
+		check_warn(ld, &out->at, "\"testpre\" has no effect beside \"reverse\"");
+	else if (out->vless.testpre > 0 &&
+		 (out->via.kind == CONF_VIA_ORIGIN || out->via.kind == CONF_VIA_SRCIP))
 		check_warn(ld, &out->at,
-			   "\"testpre\" has no effect: connections are not opened in advance");
+			   "\"testpre\" has no effect beside \"sendThrough\": a connection that is "
+			   "opened in advance cannot have a flow's own address");
 	if (out->vless.user.flow != CONF_FLOW_NONE && out->mux.enabled && out->mux.concurrency > 0)
 		check_warn(ld, &out->mux.at,
 			   "with the flow xtls-rprx-vision servers accept UDP only inside mux: TCP "

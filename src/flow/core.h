@@ -5,6 +5,8 @@
 #ifndef GARENNE_FLOW_CORE_H
 #define GARENNE_FLOW_CORE_H
 
+#include <stdatomic.h>
+
 #include "conf/conf.h"
 #include "flow/flow.h"
 #include "flow/outbound.h"
@@ -51,6 +53,7 @@ struct core {
 	struct sniff_exclusion *exclusions;
 	size_t n_exclusions;
 	struct tun *tun; /* of vpn, which shares it between an inbound and outbounds; or NULL */
+	atomic_uint network; /* grows when the network of this machine changes. Any thread */
 	struct outbound *mux_acceptor; /* takes flows that are carriers of mux; in no table */
 	struct outbound **outbounds; /* the first is the default */
 	size_t n_outbounds, cap_outbounds;

@@ -98,8 +98,8 @@ static void on_dialed(struct dial_user *u, struct stream *s, int err, const char
 		c->ops->begin(c, &c->intake);
 }
 
-void client_start(struct client *c, const struct client_ops *ops, struct dialer *d,
-		  const struct addr *server, struct flow *f)
+static void prepare(struct client *c, const struct client_ops *ops, const struct addr *server,
+		    struct flow *f)
 {
 	c->ops = ops;
 	c->f = f;
@@ -108,6 +108,19 @@ void client_start(struct client *c, const struct client_ops *ops, struct dialer 
 	c->on_intake = (struct intake_user){on_decode, on_done, on_failed};
 	c->opening.cancel = on_cancel;
 	f->opening = &c->opening;
+}
+
+void client_start_on(struct client *c, const struct client_ops *ops, struct stream *s,
+		     const struct addr *server, struct flow *f)
+{
+	prepare(c, ops, server, f);
+	on_dialed(&c->on_dialed, s, 0, NULL);
+}
+
+void client_start(struct client *c, const struct client_ops *ops, struct dialer *d,
+		  const struct addr *server, struct flow *f)
+{
+	prepare(c, ops, server, f);
 	c->dial = dialer_dial(d, f->loop, server, f, &c->on_dialed);
 	if (!c->dial)
 		flow_failed(retire(c), -ERR_NOMEM, NULL);

@@ -41,5 +41,8 @@ struct client {
 /** Takes @c, zeroed, and @f on its loop. */
 void client_start(struct client *c, const struct client_ops *ops, struct dialer *d,
 		  const struct addr *server, struct flow *f);
+/** The same with a connection to @server, @s (takes), that is there already. */
+void client_start_on(struct client *c, const struct client_ops *ops, struct stream *s,
+		     const struct addr *server, struct flow *f);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "flow/core.h"
 #include "flow/trace.h"
+#include "flow/warm.h"
 #include "proto/muxcool.h"
 #include "proto/vless.h"
 #include "proxy/client.h"
@@ -23,6 +24,7 @@ struct out_vless {
 	struct outbound o;
 	const struct conf_out_vless *conf;
 	struct dialer *dialer;
+	struct warm *warm; /* NULL: none is opened in advance */
 	bool vision;
 	atomic_uint server_caps; /* vless_cap.h; learned from a response */
 };
@@ -227,6 +229,7 @@ static void vless_open(struct outbound *o, struct flow *f)
 {
 	struct out_vless *v = container_of(o, struct out_vless, o);
 	struct vless_client *k;
+	struct stream *s;
 
 	if (v->vision && f->net == CONF_UDP && f->target.port == PORT_QUIC &&
 	    v->conf->user.flow != CONF_FLOW_VISION_UDP443) {
@@ -239,13 +242,18 @@ static void vless_open(struct outbound *o, struct flow *f)
 		return;
 	}
 	k->v = v;
-	client_start(&k->c, &client_ops, v->dialer, &v->conf->server, f);
+	s = v->warm && !f->registers ? warm_take(v->warm, f->loop) : NULL;
+	if (s)
+		client_start_on(&k->c, &client_ops, s, &v->conf->server, f);
+	else
+		client_start(&k->c, &client_ops, v->dialer, &v->conf->server, f);
 }
 
 static void vless_free(struct outbound *o)
 {
 	struct out_vless *v = container_of(o, struct out_vless, o);
 
+	warm_free(v->warm);
 	dialer_free(v->dialer);
 	free(v);
 }
@@ -264,6 +272,13 @@ static const struct outbound_ops vless_ops = {
 	.free = vless_free,
 };
 
+/* Xray ignores it beside "reverse"; and what has a flow's own address is not there before it. */
+static bool wants_warm(const struct conf_outbound *conf)
+{
+	return conf->vless.testpre && !*conf->vless.user.reverse_tag &&
+	       conf->via.kind != CONF_VIA_ORIGIN && conf->via.kind != CONF_VIA_SRCIP;
+}
+
 struct outbound *out_vless_new(struct core *c, const struct conf_outbound *conf)
 {
 	struct out_vless *v = calloc(1, sizeof(*v));
@@ -275,8 +290,10 @@ struct outbound *out_vless_new(struct core *c, const struct conf_outbound *conf)
 	v->vision = conf->vless.user.flow != CONF_FLOW_NONE;
 	atomic_init(&v->server_caps, conf->vless.garenne ? VLESS_CAP_ALL : 0);
 	v->dialer = dialer_new(c, conf);
-	if (!v->dialer) {
-		free(v);
+	if (v->dialer && wants_warm(conf))
+		v->warm = warm_new(c, v->dialer, &v->conf->server, v->conf->testpre);
+	if (!v->dialer || (wants_warm(conf) && !v->warm)) {
+		vless_free(&v->o);
 		return NULL;
 	}
 	return &v->o;

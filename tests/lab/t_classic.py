@@ -7,10 +7,11 @@ import time
 
 from . import Skip, configs, netns, peers, traffic
 from .harness import add
-from .peers import GARENNE, XRAY
+from .peers import GARENNE, V2RAY, XRAY
 from .proc import until
 from .scene import expect
 from .t_matrix import Targets
+from .t_reverse import carriers_of
 
 HUB_PORT = 7004
 
@@ -392,3 +393,75 @@ def stale_server(t, near_peer):
 
 
 add("classic/name-server/serve-stale", stale_server, GARENNE, needs=(GARENNE,), idle=True)
+
+
+# ---- connections opened in advance ------------------------------------------
+
+NO_NEW = f"""
+    table inet deaf {{
+        chain in {{ type filter hook input priority 0; tcp dport {HUB_PORT} tcp flags syn drop; }}
+    }}"""
+
+
+def warm(t, near_peer, far_peer, carrier):
+    """testpre: with new connections impossible, a flow goes by one that was there."""
+    t.need(near_peer, far_peer)
+    net = t.net(netns.Pair)
+    targets = Targets(t, net.server)
+    carrier = configs.CARRIERS[carrier]
+    far_conf = configs.config([carrier.far("in", net.server_addr[4], HUB_PORT, t.pki)],
+                              [configs.freedom()])
+    far = t.program(far_peer, net.server, far_conf, "far")
+    out = carrier.near("out", net.server_addr[4], HUB_PORT, t.pki)
+    s = out["settings"].pop("vnext")[0]
+    user = s["users"][0]
+    out["settings"] = {"address": s["address"], "port": s["port"], "testpre": 2, **user}
+    t.program(near_peer, net.client, configs.config(
+        [configs.socks_in("in", "127.0.0.1", 1080)], [out], workers=1, level="debug"), "near")
+    via = traffic.Socks5(net.client, "127.0.0.1", 1080)
+    host = net.server_addr[4]
+
+    def waiting(n):
+        until(lambda: carriers_of(far, HUB_PORT) == n, 10, f"{n} connections wait", 0.05)
+
+    traffic.check_echo(via, host, targets.echo.port)
+    waiting(2)
+    net.server.nft(NO_NEW)
+    for _ in range(2):
+        traffic.check_echo(via, host, targets.echo.port)
+    net.server.nft("delete table inet deaf")
+    traffic.check_bulk(via, targets.bulk, host, traffic.MIB, strict=near_peer.ours and far_peer.ours)
+    traffic.udp_ask(via, host, targets.udp.port)
+    # The server goes and comes back: what waited is no trap.
+    until(lambda: traffic.works(via, host, targets.echo.port) and carriers_of(far, HUB_PORT) > 0,
+          10, "some wait again", 0.1)
+    far.kill()
+    far = t.program(far_peer, net.server, far_conf, "far-again")
+    traffic.check_echo(via, host, targets.echo.port)
+    traffic.check_echo(via, host, targets.echo.port)
+
+
+def impatient(t):
+    """A server that closes who says nothing for two seconds: nobody is the worse for it."""
+    t.need(GARENNE, V2RAY)
+    net = t.net(netns.Pair)
+    targets = Targets(t, net.server)
+    carrier = configs.CARRIERS["vless-tls"]
+    far = t.program(V2RAY, net.server, configs.config(
+        [carrier.far("in", net.server_addr[4], HUB_PORT, t.pki)], [configs.freedom()],
+        policy={"levels": {"0": {"handshake": 2}}}), "far")
+    out = carrier.near("out", net.server_addr[4], HUB_PORT, t.pki)
+    out["settings"]["testpre"] = 3
+    t.program(GARENNE, net.client, configs.config(
+        [configs.socks_in("in", "127.0.0.1", 1080)], [out], workers=1, level="debug"), "near")
+    via = traffic.Socks5(net.client, "127.0.0.1", 1080)
+    for _ in range(2):
+        traffic.check_echo(via, net.server_addr[4], targets.echo.port)
+        until(lambda: carriers_of(far, HUB_PORT) == 0, 15, "v2ray has closed them all", 0.1)
+    traffic.check_echo(via, net.server_addr[4], targets.echo.port)
+
+
+for _f, _c in ((GARENNE, "vless-tls"), (XRAY, "vless-tls"), (XRAY, "vless-vision"),
+               (GARENNE, "vless-vision")):
+    add(f"classic/warm/{_c}/garenne+{_f.name}", warm, GARENNE, _f, _c, needs=(GARENNE, _f))
+add("classic/warm/impatient-server", impatient, needs=(GARENNE, V2RAY), idle=True)
