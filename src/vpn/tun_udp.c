@@ -60,14 +60,33 @@ static struct list *bucket(struct tun_udp *u, const struct ipport *a)
 	return &u->buckets[siphash(u->seed, span_of(b, w.n)) % BUCKETS];
 }
 
-static struct assoc *find(struct tun_udp *u, const struct ipport *end, bool ours)
+/* Of a client. */
+static struct assoc *find(struct tun_udp *u, const struct ipport *end)
 {
 	struct assoc *a;
 
 	list_each(a, bucket(u, end), node)
-		if (a->ours == ours && ipport_eq(&a->end, end))
+		if (!a->ours && ipport_eq(&a->end, end))
 			return a;
 	return NULL;
+}
+
+/* Of the outbound: the one that speaks with @party as @end, else any that speaks as @end, since
+ * others may answer, too. */
+static struct assoc *find_ours(struct tun_udp *u, const struct ipport *end,
+			       const struct ipport *party)
+{
+	struct assoc *a, *any = NULL;
+
+	list_each(a, bucket(u, end), node)
+	{
+		if (!a->ours || !ipport_eq(&a->end, end))
+			continue;
+		if (ipport_eq(&a->target, party))
+			return a;
+		any = any ? any : a;
+	}
+	return any;
 }
 
 /* ---- the carrier ---- */
@@ -276,9 +295,9 @@ static void deliver(struct assoc *a, const struct ipport *party, struct buf *pkt
 
 /* A datagram of our own, which this machine has routed into the device again: it would go round for
  * ever. */
-static bool came_back(struct tun_udp *u, const struct ipport *from)
+static bool came_back(struct tun_udp *u, const struct ipport *from, const struct ipport *to)
 {
-	struct assoc *a = find(u, from, true);
+	struct assoc *a = find_ours(u, from, to);
 
 	if (a)
 		dgram_ended(&a->d, -ERR_LOOP);
@@ -299,13 +318,13 @@ void tun_udp_input(struct tun_udp *u, const struct ippkt *ip, struct buf *pkt, u
 	}
 	from.port = h.sport;
 	to.port = h.dport;
-	if (came_back(u, &from)) {
+	if (came_back(u, &from, &to)) {
 		buf_free(pkt);
 		return;
 	}
-	a = find(u, &to, true);
+	a = find_ours(u, &to, &from);
 	if (!a)
-		a = find(u, &from, false);
+		a = find(u, &from);
 	if (!a)
 		a = client_new(u, &from, &to, pkt);
 	if (!a) {
@@ -327,7 +346,7 @@ void tun_udp_input(struct tun_udp *u, const struct ippkt *ip, struct buf *pkt, u
 void tun_udp_error(struct tun_udp *u, const struct icmpmsg_quote *q)
 {
 	struct ipport from = {q->src, q->word[0]}, to = {q->dst, q->word[1]};
-	struct assoc *a = find(u, &from, true);
+	struct assoc *a = find_ours(u, &from, &to);
 	struct addr party = addr_from_ipport(&to);
 	enum { MTU_MIN6 = 1280 };
 
@@ -343,12 +362,19 @@ void tun_udp_error(struct tun_udp *u, const struct icmpmsg_quote *q)
 		dgram_bounced(&a->d, &party, -ERR_UNREACH);
 }
 
+static bool speaks(struct tun_udp *u, const struct ipport *end, const struct ipport *to)
+{
+	const struct assoc *a = find_ours(u, end, to);
+
+	return a && ipport_eq(&a->target, to);
+}
+
 struct dgram *tun_udp_open(struct tun_udp *u, const struct ipport *from, const struct ipport *to)
 {
 	struct ipport end = *from;
 	struct assoc *a;
 
-	for (int i = 0; end.port == 0 || find(u, &end, true); i++) {
+	for (int i = 0; end.port == 0 || speaks(u, &end, to); i++) {
 		uint16_t r;
 
 		if (i == PORT_TRIES || rand_bytes(&r, sizeof(r)) != 0)

@@ -34,8 +34,8 @@ void tun_udp_input(struct tun_udp *u, const struct ippkt *ip, struct buf *pkt, u
 /** An error about a datagram of the outbound: its flow hears that it came back, and datagrams are
  * cut for a smaller MTU. */
 void tun_udp_error(struct tun_udp *u, const struct icmpmsg_quote *q);
-/** An association of the outbound: sends from @from, or from another port when that one is taken,
- * to @to unless a packet says better. Gives; NULL when there is no room. */
+/** An association of the outbound: sends from @from, or from another port when @from speaks
+ * with @to already, to @to unless a packet says better. Gives; NULL when there is no room. */
 struct dgram *tun_udp_open(struct tun_udp *u, const struct ipport *from, const struct ipport *to);
 
 #endif

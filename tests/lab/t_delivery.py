@@ -148,8 +148,27 @@ def policy(t):
         until(lambda w=why: any(w in line and "block" in line
                                 for line in m.procs["paris"].log().split("\n")), 8,
               f"paris names the rule {why}")
+    datagrams(t, m, via, host)
     want = {"8080 peer 198.18.2.20 told -", f"8081 peer {GATE[0]} told 198.18.2.20"}
     until(lambda: want <= set(lines(log)), 8, f"nginx logs {want}, not {lines(log)}")
+
+
+def datagrams(t, m, via, host):
+    """One socket, three places: each is judged, and sees the socket's own port."""
+    places = {p: t.server(traffic.UdpServer, m.ns("pnas"), traffic.udp_whoami, p)
+              for p in (8085, 8086, 8092)}
+    with via.udp(host) as u:
+        u.s.settimeout(1)
+        u.s.bind(("", 0))
+        for port in (8085, 8086):
+            def told(port=port):
+                u.send(b"who?", host, 8092)
+                u.send(b"who?", host, port)
+                with contextlib.suppress(socket.timeout):
+                    return u.recv()[0].decode()
+            want = f"198.18.2.20 {u.s.getsockname()[1]}"
+            until(lambda: told() == want, 15, f"{want} at port {port}", 0.1)
+    expect(not places[8092].peers, "a datagram came to a port that no rule allows")
 
 
 def page(via, host, port):
