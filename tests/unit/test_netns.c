@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -143,6 +144,103 @@ static void add_address(unsigned i)
 	memcpy(&ifr.ifr_addr, &sa, sizeof(sa));
 	assert_int_equal(ioctl(fd, SIOCSIFADDR, &ifr), 0);
 	close(fd);
+}
+
+enum { LOST = 9 };
+
+/* 172.30.0.1, which can be lost again. */
+static void add_lost_address(void)
+{
+	struct ifreq ifr = {0};
+	struct sockaddr_in sa = {.sin_family = AF_INET,
+				 .sin_addr = {.s_addr = htonl(0xac1e0001u)}};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "lo:%u", LOST);
+	memcpy(&ifr.ifr_addr, &sa, sizeof(sa));
+	assert_int_equal(ioctl(fd, SIOCSIFADDR, &ifr), 0);
+	close(fd);
+}
+
+static void lose_address(void)
+{
+	struct ifreq ifr = {0};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "lo:%u", LOST);
+	assert_int_equal(ioctl(fd, SIOCSIFFLAGS, &ifr), 0);
+	close(fd);
+}
+
+/* A connection to itself at @host, as a stream; its other end in @fd. */
+static struct stream *connected(struct loop *l, const char *host, int *fd)
+{
+	struct ipport here = at(host);
+	struct sockaddr_storage sa;
+	socklen_t len = ipport_to_sockaddr(&here, &sa);
+	int lfd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int c = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(lfd, (struct sockaddr *)&sa, len), 0);
+	assert_int_equal(listen(lfd, 1), 0);
+	assert_int_equal(getsockname(lfd, (struct sockaddr *)&sa, &len), 0);
+	assert_int_equal(connect(c, (struct sockaddr *)&sa, len), 0);
+	*fd = accept(lfd, NULL, NULL);
+	close(lfd);
+	fcntl(c, F_SETFL, O_NONBLOCK);
+	return stream_tcp_new(l, c);
+}
+
+struct reader {
+	struct stream_user user;
+	int err;
+};
+
+static void on_readable(struct stream_user *u, struct stream *s, unsigned events)
+{
+	struct reader *r = container_of(u, struct reader, user);
+	struct bufq q;
+	ssize_t n;
+
+	(void)events;
+	bufq_init(&q);
+	n = stream_read(s, &q, 100);
+	bufq_clear(&q);
+	if (n < 0)
+		r->err = (int)n;
+	stream_want(s, n < 0 ? 0 : STREAM_READ);
+}
+
+static void connections_of_lost_addresses(void **state)
+{
+	struct reader r[2] = {{.user.on_event = on_readable}, {.user.on_event = on_readable}};
+	struct loop *l = loop_new(0);
+	struct stream *s[2];
+	int fd[2];
+
+	(void)state;
+	need_namespace();
+	add_lost_address();
+	s[0] = connected(l, "172.30.0.1:0", &fd[0]);
+	s[1] = connected(l, "127.0.0.1:0", &fd[1]);
+	for (int i = 0; i < 2; i++) {
+		stream_attach(s[i], &r[i].user);
+		stream_want(s[i], STREAM_READ);
+	}
+	stream_tcp_check_addresses(l);
+	turn_idle(l);
+	assert_int_equal(r[0].err, 0);
+	lose_address();
+	stream_tcp_check_addresses(l);
+	turn_until(l, r[0].err);
+	assert_int_equal(r[0].err, -ERR_RESET);
+	assert_int_equal(r[1].err, 0);
+	for (int i = 0; i < 2; i++) {
+		stream_close(s[i], 0);
+		close(fd[i]);
+	}
+	loop_free(l);
+	assert_int_equal(buf_live(), 0);
 }
 
 static void changes_are_noticed(void **state)
@@ -472,6 +570,7 @@ int main(void)
 		cmocka_unit_test(no_route_is_told),
 		cmocka_unit_test(sockets_are_marked),
 		cmocka_unit_test(changes_are_noticed),
+		cmocka_unit_test(connections_of_lost_addresses),
 		cmocka_unit_test_setup_teardown(servers_of_another_network, make_conf, remove_conf),
 		cmocka_unit_test(foreign_answers),
 		cmocka_unit_test(redirected_connection),
