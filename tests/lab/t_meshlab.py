@@ -5,12 +5,14 @@ Everybody asks everybody: pings whose times are those of the lines, streams, dat
 import concurrent.futures
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 
 from . import LabError, peers, traffic
 from .harness import test
 from .link import Line
-from .meshlab import GATE, NAMES, Mesh
+from .meshlab import GATE, NAMES, Mesh, garenne
 from .peers import GARENNE, XRAY
 from .proc import until
 from .scene import expect
@@ -218,6 +220,44 @@ def phone(t):
         for b in ("pnas", "bpc", "hub2"):
             until(lambda b=b: traffic.works(via, m.names[b], m.targets[b].echo.port), 20,
                   f"{b} by the second hub", 0.1)
+
+
+# ---- growing -------------------------------------------------------------------
+
+@test("meshlab/fourth-site", needs=(GARENNE,))
+def fourth_site(t):
+    """A site more is at most eight lines, and no other site's file changes by a byte."""
+    folder = tempfile.mkdtemp()
+    t.defer(shutil.rmtree, folder)
+    garenne(folder, "mesh", "init", "lab", "-address", "203.0.113.10:443", "-security", "tls")
+    garenne(folder, "mesh", "add", "hub", "hub2", "-address", "203.0.113.11:443", "-security", "tls")
+    garenne(folder, "mesh", "add", "phone", "alice")
+
+    def add(site):
+        garenne(folder, "mesh", "add", "site", site, "-lan", "192.168.1.0/24", "-lan", "fd77::/64")
+
+    def files():
+        garenne(folder, "mesh", "compile")
+        with open(os.path.join(folder, "mesh.json")) as f:
+            lines = f.read().splitlines()
+        nodes = os.path.join(folder, "nodes")
+        found = {}
+        for name in os.listdir(nodes):
+            with open(os.path.join(nodes, name), "rb") as f:
+                found[name] = f.read()
+        return lines, found
+    for site in ("paris", "berlin", "oslo"):
+        add(site)
+    before, old = files()
+    add("madrid")
+    after, new = files()
+    gone = [x.rstrip(",") for x in before if x.rstrip(",") not in [y.rstrip(",") for y in after]]
+    expect(not gone, f"lines of the mesh file are gone: {gone}")
+    expect(len(after) - len(before) <= 8, f"{len(after) - len(before)} lines more")
+    expect(set(new) == set(old) | {"madrid.json"}, f"{sorted(set(new) ^ set(old))}")
+    changed = sorted(n for n in old if old[n] != new[n])
+    expect(changed == ["hub.json", "hub2.json"], f"changed: {changed}")
+    t.note(f"{len(after) - len(before)} lines")
 
 
 # ---- everything, at length -----------------------------------------------------
