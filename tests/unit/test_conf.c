@@ -577,9 +577,55 @@ static void reality_server(void **state)
 	conf_free(c);
 }
 
+static void name_servers(void **state)
+{
+	struct conf *c = load_text(
+		"{\"dns\":{\"tag\":\"d\",\"clientIp\":\"192.0.2.1\",\"serveStale\":true,"
+		"\"serveExpiredTTL\":60,\"enableParallelQuery\":true,\"servers\":["
+		"\"https://dns.example/\",\"https+local://[2001:db8::1]:8443/a/b?c=d\","
+		"{\"address\":\"HTTPS://192.0.2.7\",\"tag\":\"own\",\"serveStale\":false},"
+		"\"tcp+local://192.0.2.8\"]}}");
+	const struct conf_dns_server *s = c->dns.servers;
+
+	(void)state;
+	assert_true(c->dns.parallel);
+	assert_int_equal(s[0].kind, CONF_DNS_HTTPS);
+	is_addr(&s[0].addr, "dns.example:443");
+	assert_string_equal(s[0].path, "/dns-query");
+	assert_string_equal(s[0].tag, "d");
+	assert_true(s[0].serve_stale && s[0].expired_ttl_s == 60 && s[0].client_ip.family == 4);
+	assert_false(s[0].local);
+	is_addr(&s[1].addr, "[2001:db8::1]:8443");
+	assert_string_equal(s[1].path, "/a/b?c=d");
+	assert_true(s[1].local);
+	assert_int_equal(s[2].kind, CONF_DNS_HTTPS);
+	assert_string_equal(s[2].tag, "own");
+	assert_false(s[2].serve_stale);
+	assert_int_equal(s[3].kind, CONF_DNS_TCP);
+	assert_true(s[3].local);
+	conf_free(c);
+}
+
+static void bridge_that_is_a_client(void **state)
+{
+	struct conf *c = load_text(
+		"{\"inbounds\":[{\"protocol\":\"vless\",\"port\":1,\"settings\":{\"decryption\":\"none\","
+		"\"users\":[{\"id\":\"a\",\"reverse\":{\"tag\":\"x\",\"forward\":true}},"
+		"{\"id\":\"b\",\"reverse\":{\"tag\":\"x\"}}]}}]}");
+	const struct conf_vless_user *u = c->inbounds[0].vless.users;
+
+	(void)state;
+	assert_true(u[0].reverse_forward);
+	assert_string_equal(u[0].reverse_tag, "x");
+	assert_false(u[1].reverse_forward);
+	conf_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(name_servers),
+		cmocka_unit_test(bridge_that_is_a_client),
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(newer_forms_process),
 		cmocka_unit_test(newer_forms_inbounds),
