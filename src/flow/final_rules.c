@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "route/rule_lists.h"
 
 /* Xray's default for a blocked connection. */
 static const struct conf_range default_delay = {30, 90};
@@ -10,32 +11,26 @@ static const struct conf_range default_delay = {30, 90};
 struct final_rules {
 	const struct conf_final_rule *rules;
 	size_t n;
-	struct iprules *ips[]; /* per rule; NULL: any address */
+	struct rule_lists *ips;
 };
 
 struct final_rules *final_rules_new(const struct conf_final_rule *rules, size_t n,
 				    struct lists *lists, struct route_report *report)
 {
-	struct final_rules *r = calloc(1, sizeof(*r) + n * sizeof(r->ips[0]));
-	bool bad = false;
+	struct final_rules *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		return NULL;
 	r->rules = rules;
 	r->n = n;
-	for (size_t i = 0; i < n; i++) {
-		if (rules[i].ips.n == 0)
-			continue;
-		report->at = &rules[i].at;
-		report->key = "ip";
-		r->ips[i] = lists_ips(lists, rules[i].ips, report);
-		bad |= r->ips[i] == NULL;
-	}
-	if (bad) {
-		final_rules_free(r);
-		return NULL;
-	}
-	return r;
+	r->ips = rule_lists_new(n);
+	for (size_t i = 0; i < n; i++)
+		rule_lists_add_ips(r->ips, &rules[i].at, rules[i].ips, lists, report);
+	r->ips = rule_lists_done(r->ips);
+	if (r->ips)
+		return r;
+	free(r);
+	return NULL;
 }
 
 static void report_line(void *ctx, enum route_level level, const struct conf_at *at,
@@ -62,8 +57,7 @@ void final_rules_free(struct final_rules *r)
 {
 	if (!r)
 		return;
-	for (size_t i = 0; i < r->n; i++)
-		iprules_free(r->ips[i]);
+	rule_lists_free(r->ips);
 	free(r);
 }
 
@@ -87,7 +81,7 @@ bool final_rules_allow(const struct final_rules *r, enum flow_origin origin, uns
 
 		if ((rule->networks && !(rule->networks & net)) || !conf_ports_has(&rule->ports, to->port))
 			continue;
-		if (r->ips[i] && !iprules_has(r->ips[i], &to->ip))
+		if (!rule_lists_fit_ip(r->ips, i, &to->ip))
 			continue;
 		*delay_s = rule->block_delay_s;
 		return rule->allow;

@@ -4,44 +4,39 @@
 #include <stdlib.h>
 
 #include "proto/dnsmsg.h"
+#include "route/domkey.h"
+#include "route/rule_lists.h"
 
 struct dns_rules {
 	const struct conf_dns_rule *rules;
 	size_t n;
-	struct domset *names[]; /* per rule; NULL: any name */
+	struct rule_lists *names;
 };
 
 struct dns_rules *dns_rules_new(const struct conf_dns_rule *rules, size_t n, struct lists *lists,
 				struct route_report *report)
 {
-	struct dns_rules *r = calloc(1, sizeof(*r) + n * sizeof(r->names[0]));
-	bool bad = false;
+	struct dns_rules *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		return NULL;
 	r->rules = rules;
 	r->n = n;
-	for (size_t i = 0; i < n; i++) {
-		if (rules[i].domains.n == 0)
-			continue;
-		report->at = &rules[i].at;
-		report->key = "domain";
-		r->names[i] = lists_domains(lists, rules[i].domains, DOMSET_KEYWORD, report);
-		bad |= r->names[i] == NULL;
-	}
-	if (bad) {
-		dns_rules_free(r);
-		return NULL;
-	}
-	return r;
+	r->names = rule_lists_new(n);
+	for (size_t i = 0; i < n; i++)
+		rule_lists_add_names(r->names, &rules[i].at, rules[i].domains, lists, report);
+	r->names = rule_lists_done(r->names);
+	if (r->names)
+		return r;
+	free(r);
+	return NULL;
 }
 
 void dns_rules_free(struct dns_rules *r)
 {
 	if (!r)
 		return;
-	for (size_t i = 0; i < r->n; i++)
-		domset_free(r->names[i]);
+	rule_lists_free(r->names);
 	free(r);
 }
 
@@ -74,7 +69,7 @@ struct dns_verdict dns_rules_judge(const struct dns_rules *r, uint16_t type, con
 
 		if (!conf_ports_has(&rule->qtypes, type))
 			continue;
-		if (r->names[i] && !(named && domset_has(r->names[i], &key)))
+		if (!rule_lists_fit_name(r->names, i, named ? &key : NULL))
 			continue;
 		return verdict(rule->action, rule->rcode, type);
 	}
