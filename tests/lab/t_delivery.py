@@ -15,7 +15,7 @@ import tempfile
 from . import LabError, Skip, configs, netns, traffic
 from .harness import test
 from .meshlab import GATE, NAMES, NAS, Mesh
-from .peers import GARENNE, tool
+from .peers import GARENNE, XRAY, tool
 from .proc import until
 from .scene import expect
 from .t_ping import Ping
@@ -390,3 +390,20 @@ def later(via, ns, host):
                 expect(s.recv(100) == b"%d" % i, "another answer")
         got = asked(s)
         expect(got == "ECONNREFUSED", f"a port that was closed: {got}")
+
+
+@test("delivery/phone", limit=120, needs=(GARENNE, XRAY))
+def phone(t):
+    """A stock app is seen by the address that its account has, also when it asks by name."""
+    m = Mesh(t, hubs=1, sites=1, phone=True, edit=delivering("transparent"))
+    whoami = t.server(traffic.Server, m.ns("pnas"), traffic.serve_whoami)
+    via, mine = m.start_phone(), m.phone_at
+    for host, want in ((m.at["pnas"][4], mine["ip"]), (m.at["pnas"][6], mine["ip6"]),
+                       ("nas.paris.lab.mesh", mine["ip"])):
+        def seen(host=host):
+            try:
+                with via.tcp(host, whoami.port, 3) as s:
+                    return s.recv(100).decode().split()[0]
+            except (OSError, LabError, IndexError) as e:
+                return str(e)
+        until(lambda s=seen, w=want: s() == w, 20, f"{host} sees {want}", 0.2)
