@@ -306,11 +306,28 @@ static int build(struct app *a, const struct conf *c)
 	return err;
 }
 
+enum { SETTLE_ROUNDS = 1000 };
+
+/* Flows that were on their way to another loop when the loops stopped arrive while the outbounds
+ * that they are for are there. What arrives may send more, but not for ever. */
+static void settle(struct core *c)
+{
+	bool any = true;
+
+	for (int round = 0; any && round < SETTLE_ROUNDS; round++) {
+		any = false;
+		for (unsigned i = 0; i < c->n_workers; i++)
+			if (c->workers[i].loop)
+				any |= loop_drain(c->workers[i].loop);
+	}
+}
+
 static void destroy(struct app *a)
 {
 	struct core *c = &a->core;
 
 	atomic_store(&a->stopping, true);
+	settle(c);
 	ctlsock_stop(a->ctlsock);
 	observatory_stop(a->observatory);
 	netmon_free(a->netmon);

@@ -141,6 +141,18 @@ void loop_stop(struct loop *l)
 	ev_async_send(l->ev, &l->wake);
 }
 
+bool loop_drain(struct loop *l)
+{
+	bool any;
+
+	pthread_mutex_lock(&l->post_lock);
+	any = l->post_head != NULL;
+	pthread_mutex_unlock(&l->post_lock);
+	on_wake(l->ev, &l->wake, 0);
+	run_deferred(l);
+	return any;
+}
+
 void loop_free(struct loop *l)
 {
 	if (!l)

@@ -30,6 +30,8 @@ struct loop *loop_new(unsigned id);
 void loop_run(struct loop *l);
 /** From any thread and from signal handlers' context of the main loop. */
 void loop_stop(struct loop *l);
+/** Runs what was posted to a loop that no thread runs any more. False: there was nothing. */
+bool loop_drain(struct loop *l);
 void loop_free(struct loop *l);
 unsigned loop_id(const struct loop *l);
 /** Milliseconds of a clock that never jumps. */
