@@ -298,13 +298,14 @@ const struct command cmd_mesh_add = {
 
 /* ---- init ---- */
 
+/* A prefix of RFC 4193, written as every other message of ours writes it. */
 static int ula(char out[64])
 {
-	uint8_t b[5];
+	struct prefix p = {.ip = {.family = 6, .b = {0xfd}}, .len = 48};
 
-	if (rand_bytes(b, sizeof(b)) != 0)
+	if (rand_bytes(p.ip.b + 1, 5) != 0)
 		return -ERR_SYS;
-	snprintf(out, 64, "fd%02x:%02x%02x:%02x%02x::/48", b[0], b[1], b[2], b[3], b[4]);
+	prefix_text(&p, out, 64);
 	return 0;
 }
 
