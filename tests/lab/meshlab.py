@@ -31,18 +31,6 @@ ROUTER, GATE, NAS, DEAD = ("192.168.1.1", "fd77::1"), ("192.168.1.2", "fd77::2")
     ("192.168.1.20", "fd77::20"), ("192.168.1.99", "fd77::99")
 NAMES = "100.127.255.254"
 SOCKS, PHONE_SOCKS = 1080, 10808
-NAT = """
-    table inet nat {
-        chain post {
-            type nat hook postrouting priority 100;
-            oifname "eth0" masquerade
-        }
-        chain pass {
-            type filter hook forward priority 0;
-            ct state established,related accept
-            iifname "eth0" drop
-        }
-    }"""
 
 
 class World:
@@ -83,9 +71,8 @@ class World:
             self.net.link(ns, "eth0", router, port, (addr[0] + "/24", addr[1] + "/64"))
             router.ip(f"link set dev {port} master lan")
             ns.ip(f"route add default via {ROUTER[0]}", f"route add ::/0 via {ROUTER[1]}")
-        router.forward()
+        router.masquerade()
         gate.forward()
-        router.nft(NAT)
 
     def router(self, site):
         return self.net["nat" + site]

@@ -71,6 +71,22 @@ class Ns:
         self.sysctl("net.ipv4.ip_forward", 1)
         self.sysctl("net.ipv6.conf.all.forwarding", 1)
 
+    def masquerade(self):
+        """A home router, whose way out is eth0: nothing comes in that was not asked for."""
+        self.forward()
+        self.nft("""
+            table inet nat {
+                chain post {
+                    type nat hook postrouting priority 100;
+                    oifname "eth0" masquerade
+                }
+                chain pass {
+                    type filter hook forward priority 0;
+                    ct state established,related accept
+                    iifname "eth0" drop
+                }
+            }""")
+
     def pids(self):
         return [int(p) for p in run(["ip", "netns", "pids", self.name], check=False).split()
                 if p.isdigit()]
@@ -228,19 +244,7 @@ class Wan(Net):
             self.link(ns, "eth0", self.nat, port, (addr[4] + "/24", addr[6] + "/64"))
             self.nat.ip(f"link set dev {port} master swlan")
             ns.ip("route add default via 192.168.77.1", "route add ::/0 via fd77::1")
-        self.nat.forward()
-        self.nat.nft("""
-            table inet nat {
-                chain post {
-                    type nat hook postrouting priority 100;
-                    oifname "eth0" masquerade
-                }
-                chain pass {
-                    type filter hook forward priority 0;
-                    ct state established,related accept
-                    iifname "eth0" drop
-                }
-            }""")
+        self.nat.masquerade()
 
     # What can go wrong between the house and the world.
 

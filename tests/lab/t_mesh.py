@@ -50,19 +50,7 @@ class Office(Net):
             self.link(ns, "eth0", nat, port, (addr + "/24",), ())
             nat.ip(f"link set dev {port} master lan")
             ns.ip("route add default via 192.168.1.1")
-        nat.forward()
-        nat.nft("""
-            table inet nat {
-                chain post {
-                    type nat hook postrouting priority 100;
-                    oifname "eth0" masquerade
-                }
-                chain pass {
-                    type filter hook forward priority 0;
-                    ct state established,related accept
-                    iifname "eth0" drop
-                }
-            }""")
+        nat.masquerade()
         return site, host
 
 
