@@ -58,7 +58,6 @@ static int epfd;
 static struct sockaddr_storage target;
 static socklen_t target_len;
 static uint8_t chunk[CHUNK];
-static int listening;
 static bool apart; /* a server's child with one connection */
 
 static void die(const char *what)
@@ -123,8 +122,10 @@ static struct conn *conn_new(int fd, enum kind kind, uint32_t events)
 	return c;
 }
 
+/* A child's copy would keep it in our epoll. */
 static void conn_free(struct conn *c)
 {
+	watch(c, 0, EPOLL_CTL_DEL);
 	close(c->fd);
 	free(c->held);
 	free(c);
@@ -157,14 +158,14 @@ static bool serve_apart(struct conn *c)
 
 	if (child == -1)
 		die("fork");
-	if (child) { /* the child's copy would keep it in our epoll */
-		watch(c, 0, EPOLL_CTL_DEL);
+	if (child)
 		return false;
-	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	apart = true;
-	close(listening);
-	close(epfd);
+	/* All others are the parent's, and end when it says so. */
+	if (c->fd > 3)
+		close_range(3, (unsigned)c->fd - 1, 0);
+	close_range((unsigned)c->fd + 1, ~0u, 0);
 	epfd = epoll_create1(EPOLL_CLOEXEC);
 	if (epfd == -1)
 		die("epoll");
@@ -331,7 +332,6 @@ static _Noreturn void serve(void)
 	if (fd == -1 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == -1 ||
 	    bind(fd, (struct sockaddr *)&target, target_len) == -1 || listen(fd, 16384) == -1)
 		die("listen");
-	listening = fd;
 	conn_new(fd, K_LISTEN, EPOLLIN);
 	signal(SIGCHLD, SIG_IGN);
 	serve_loop();
