@@ -163,12 +163,8 @@ static size_t stapled(struct loop *l, struct tls_ctx *server)
 	struct kit_peer p;
 	struct kit_end s;
 	long n;
-	int fds[2];
 
-	kit_pair(fds);
-	kit_end_init(&s, l, 10);
-	kit_end_server(&s, fds[0], server);
-	kit_peer_init(&p, fds[1], false, 11, NULL);
+	kit_visit(&s, &p, l, server);
 	kit_peer_start(&p, false);
 	SSL_set_tlsext_status_type(p.ssl, TLSEXT_STATUSTYPE_ocsp);
 	kit_until_peer(l, &p, s.finished && (p.done || p.error));

@@ -168,15 +168,11 @@ static void alpn_one(const char *const *ours, size_t n, const char *theirs, cons
 	struct tls_ctx *server;
 	struct kit_end s;
 	struct kit_peer p;
-	int fds[2];
 
 	sc.alpn = (struct conf_strs){ours, n};
 	server = tls_ctx_new_server(&sc, why);
 	assert_non_null(server);
-	kit_pair(fds);
-	kit_end_init(&s, l, 10);
-	kit_end_server(&s, fds[0], server);
-	kit_peer_init(&p, fds[1], false, 11, NULL);
+	kit_visit(&s, &p, l, server);
 	if (*theirs)
 		SSL_CTX_set_alpn_protos(p.ctx, (const unsigned char *)theirs,
 					(unsigned)strlen(theirs));
@@ -265,12 +261,8 @@ static void shown_for(struct tls_ctx *server, const char *sni, char *cn, size_t 
 	struct kit_end s;
 	struct kit_peer p;
 	X509 *x;
-	int fds[2];
 
-	kit_pair(fds);
-	kit_end_init(&s, l, 10);
-	kit_end_server(&s, fds[0], server);
-	kit_peer_init(&p, fds[1], false, 11, NULL);
+	kit_visit(&s, &p, l, server);
 	kit_peer_start(&p, false);
 	if (sni)
 		kit_peer_sni(&p, sni);
@@ -668,15 +660,11 @@ static void versions(void **state)
 		struct tls_ctx *server;
 		struct kit_end s;
 		struct kit_peer p;
-		int fds[2];
 
 		sc.min_version = t[i].min;
 		sc.max_version = t[i].max;
 		server = tls_ctx_new_server(&sc, why);
-		kit_pair(fds);
-		kit_end_init(&s, l, 10);
-		kit_end_server(&s, fds[0], server);
-		kit_peer_init(&p, fds[1], false, 11, NULL);
+		kit_visit(&s, &p, l, server);
 		SSL_CTX_set_security_level(p.ctx, 0);
 		SSL_CTX_set_min_proto_version(p.ctx, t[i].peer);
 		SSL_CTX_set_max_proto_version(p.ctx, t[i].peer);
@@ -704,7 +692,6 @@ static void tls12_ciphers(void **state)
 	struct tls_ctx *server;
 	struct kit_end s;
 	struct kit_peer p;
-	int fds[2];
 
 	(void)state;
 	sc.max_version = CONF_TLS_1_2;
@@ -712,10 +699,7 @@ static void tls12_ciphers(void **state)
 	sc.curves = (struct conf_strs){curves, 2};
 	server = tls_ctx_new_server(&sc, why);
 	assert_non_null(server);
-	kit_pair(fds);
-	kit_end_init(&s, l, 10);
-	kit_end_server(&s, fds[0], server);
-	kit_peer_init(&p, fds[1], false, 11, NULL);
+	kit_visit(&s, &p, l, server);
 	kit_peer_start(&p, false);
 	kit_until_peer(l, &p, s.finished && (p.done || p.error));
 	assert_int_equal(s.err, 0);

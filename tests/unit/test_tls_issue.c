@@ -19,12 +19,8 @@ static X509 *shown(struct tls_ctx *server, const char *name, int *chain_len)
 	struct kit_peer p;
 	struct kit_end s;
 	X509 *x = NULL;
-	int fds[2];
 
-	kit_pair(fds);
-	kit_end_init(&s, l, 10);
-	kit_end_server(&s, fds[0], server);
-	kit_peer_init(&p, fds[1], false, 11, NULL);
+	kit_visit(&s, &p, l, server);
 	kit_peer_start(&p, false);
 	if (*name)
 		kit_peer_sni(&p, name);

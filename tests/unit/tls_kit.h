@@ -388,6 +388,18 @@ KIT_UNUSED static void kit_peer_init(struct kit_peer *p, int fd, bool server, un
 }
 
 /* After the settings of p->ctx are as wanted. */
+/* Our server and, not started yet, OpenSSL as its client, on the two ends of a pair. */
+KIT_UNUSED static void kit_visit(struct kit_end *e, struct kit_peer *p, struct loop *l,
+				 struct tls_ctx *server)
+{
+	int fds[2];
+
+	kit_pair(fds);
+	kit_end_init(e, l, 10);
+	kit_end_server(e, fds[0], server);
+	kit_peer_init(p, fds[1], false, 11, NULL);
+}
+
 KIT_UNUSED static void kit_peer_start(struct kit_peer *p, bool server)
 {
 	p->ssl = SSL_new(p->ctx);
