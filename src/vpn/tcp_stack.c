@@ -416,7 +416,7 @@ void tcp_stack_free(struct tcp_stack *st)
 	if (!st)
 		return;
 	st->user = NULL;
-	for (size_t i = 0; i < BUCKETS; i++)
+	for (size_t i = 0; st->n_conns > 0; i++)
 		while (st->bucket[i])
 			tcp_conn_drop(st->bucket[i]);
 	timer_stop(&st->tick);
