@@ -409,9 +409,34 @@ def private_to_nowhere(s):
         s.no_page()
 
 
+# What an app's VPN interface takes that leaves private prefixes out (v2rayNG's default).
+PUBLIC = ("0.0.0.0/5", "8.0.0.0/7", "11.0.0.0/8", "12.0.0.0/6", "16.0.0.0/4", "32.0.0.0/3",
+          "64.0.0.0/3", "96.0.0.0/4", "112.0.0.0/5", "120.0.0.0/6", "124.0.0.0/7", "128.0.0.0/3",
+          "160.0.0.0/5", "168.0.0.0/6", "172.0.0.0/12", "172.32.0.0/11", "172.64.0.0/10",
+          "173.0.0.0/8", "174.0.0.0/7", "176.0.0.0/4", "192.0.0.0/9", "192.128.0.0/11",
+          "192.160.0.0/13", "192.169.0.0/16", "192.170.0.0/15", "192.172.0.0/14", "192.176.0.0/12",
+          "192.192.0.0/10", "193.0.0.0/8", "194.0.0.0/7", "196.0.0.0/6", "200.0.0.0/5",
+          "208.0.0.0/4", "224.0.0.0/4")
+
+
 @row("S4.6")
 def phone_routes(s):
-    raise Skip("a phone's VPN interface decides this; there is no phone here")
+    """The device of the phone decides what the client ever sees: our TUN, with an app's routes."""
+    if not s.ours:
+        raise Skip("the interface is not the stock program's but the app's")
+    s.triangle(client=False, up=False)
+    for routes, enters in ((PUBLIC, False), ((*PUBLIC, "192.168.0.0/16"), True)):
+        client = load("s1/client")
+        client["inbounds"] = [{"tag": "phone", "protocol": "tun", "settings": {
+            "name": "phone0", "gateway": ["10.10.14.1/30"],
+            "autoSystemRoutingTable": list(routes)}}]
+        phone = s.program("phone", client)
+        for addr, seen in (("203.0.113.9", True), ("192.168.1.10", enters)):
+            s.no_page(f"http://{addr}:8081/", proxy=None, limit=3, quick=False)
+            expect((f"{addr}:8081" in phone.log()) == seen,
+                   f"{addr} {'never entered' if seen else 'entered'} the client")
+        phone.stop()
+        s.t.procs.remove(phone)
 
 
 @row("S8.6")

@@ -2,6 +2,7 @@
 import contextlib
 import os
 import re
+import select
 import signal
 import subprocess
 import threading
@@ -336,7 +337,7 @@ def home_without_ipv6(s):
 NODES = {"alice": 1081, "bob": 1082, "carol": 1083}
 VIRTUAL = {"alice": "10.77.0.11", "bob": "10.77.0.12", "carol": "10.77.0.13"}
 HOME = {"alice": "127.0.1.11", "bob": "127.0.1.12", "carol": "127.0.1.13"}
-SSH, SERVICE = 22, 8000
+SSH, SERVICE, ECHO = 22, 8000, 7000
 
 
 def node_file(name, tun="socks"):
@@ -491,9 +492,52 @@ def mesh_hub_restarts(s):
     s.t.note(f"back after {time.monotonic() - begin:.2f} s")
 
 
+def carriers(s, who, to=5557):
+    """The ports that a node's connections to the hub have at its own end."""
+    with s.ns.inside():
+        out = subprocess.run(["ss", "-Htnp", "state", "established", f"dport = :{to}"],
+                             capture_output=True, text=True, check=True).stdout
+    pid = f"pid={s.nodes[who].pid},"
+    return {line.split()[2].rsplit(":", 1)[1] for line in out.splitlines() if pid in line}
+
+
+def said_and_heard(f, what):
+    f.sendall(what)
+    heard = traffic.recv_exact(f, len(what))
+    expect(heard == what, f"{heard!r} came back for {what!r}")
+
+
 @row("S9.12")
 def mesh_losses(s):
-    raise Skip("states a property of TCP under loss; the bench measures what ours does")
+    """What alice's carrier loses, all her flows wait for, and nobody else does; none is lost."""
+    mesh(s)
+    for n in ("alice", "carol"):
+        s.t.server(traffic.Server, s.ns, traffic.serve_echo, ECHO, HOME[n])
+    via = traffic.Socks5(s.ns, "127.0.0.1", NODES["bob"])
+    with contextlib.ExitStack() as flows:
+        hers = [flows.enter_context(via.tcp(VIRTUAL["alice"], ECHO)) for _ in range(4)]
+        other = flows.enter_context(via.tcp(VIRTUAL["carol"], ECHO))
+        for f in (*hers, other):
+            f.settimeout(traffic.WAIT)
+            said_and_heard(f, b"before")
+        ports = ", ".join(sorted(carriers(s, "alice")))
+        s.ns.nft(f"""
+            table inet lossy {{
+                chain out {{ type filter hook output priority 0;
+                    tcp dport 5557 tcp sport {{ {ports} }} drop
+                    tcp sport 5557 tcp dport {{ {ports} }} drop
+                }}
+            }}""")
+        for f in hers:
+            f.sendall(b"during")
+        for _ in range(50):
+            said_and_heard(other, b"meanwhile")
+        heard = select.select(hers, [], [], 0)[0]
+        expect(not heard, f"{len(heard)} of alice's flows passed a carrier that passes nothing")
+        s.ns.nft("delete table inet lossy")
+        for f in hers:
+            expect(traffic.recv_exact(f, 6) == b"during", "another answer")
+            said_and_heard(f, b"after")
 
 
 # ---- S10: restarts, freezes, load -----------------------------------------------------
