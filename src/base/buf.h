@@ -33,8 +33,9 @@
 enum {
 	BUF_HEADROOM = 64,
 	BUF_DATA = 16384,  /* payload of a large buf */
-	BUF_READ = 16320,  /* what streams read into one: with the headers of a layer or two it
-			      still fits one TLS record */
+	BUF_READ = 16000,  /* what streams read into one: four of them as TLS records, with a header
+			      or two in each, are 45 segments of a TCP with an MTU of 1500: the
+			      kernel's largest packet, with nothing left over */
 	BUF_SMALL = 2048,  /* payload of a small one: a datagram, a copied remnant */
 	BUF_HUGE = 65536 + 64, /* a packet of any size, and what a device puts in front of it */
 	BUF_TAILROOM = 64, /* an AEAD tag or two behind the payload */

@@ -40,6 +40,10 @@ enum { STREAM_READ = 1, STREAM_WRITE = 2 };
  * enough that a turn of the loop stays short. */
 enum { STREAM_READ_MAX = 4 * BUF_READ };
 
+/* The same with the headers of those who frame it: what such a layer asks of the one below, so
+ * that a helping of the sender is one of the receiver. */
+enum { STREAM_READ_FRAMED = 4 * BUF_DATA };
+
 struct stream;
 
 struct stream_user {

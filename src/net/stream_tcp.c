@@ -19,7 +19,7 @@ struct stream_tcp {
 	bool eof;   /* the peer has finished */
 };
 
-enum { IOV_MAX_WRITE = 64, READ_BUFS = STREAM_READ_MAX / BUF_READ };
+enum { IOV_MAX_WRITE = 64, READ_BUFS = STREAM_READ_FRAMED / BUF_DATA };
 
 static struct stream_tcp *of(struct stream *s)
 {
@@ -55,7 +55,8 @@ static ssize_t tcp_read(struct stream *s, struct bufq *into, size_t max)
 	struct stream_tcp *t = of(s);
 	struct buf *bufs[READ_BUFS];
 	struct iovec iov[READ_BUFS];
-	size_t n = (max + BUF_READ - 1) / BUF_READ, made = 0;
+	size_t each = max > STREAM_READ_MAX ? BUF_DATA : BUF_READ;
+	size_t n = (max + each - 1) / each, made = 0;
 	ssize_t got, left;
 
 	if (n > READ_BUFS)
@@ -64,18 +65,18 @@ static ssize_t tcp_read(struct stream *s, struct bufq *into, size_t max)
 		bufs[made] = buf_new(BUF_DATA);
 		if (!bufs[made])
 			break;
-		iov[made] = (struct iovec){bufs[made]->data, BUF_READ};
+		iov[made] = (struct iovec){bufs[made]->data, each};
 	}
 	if (made == 0)
 		return -ERR_NOMEM;
-	if (max < made * BUF_READ)
-		iov[made - 1].iov_len = max - (made - 1) * BUF_READ;
+	if (max < made * each)
+		iov[made - 1].iov_len = max - (made - 1) * each;
 	do
 		got = readv(t->watch.io.fd, iov, (int)made);
 	while (got == -1 && errno == EINTR);
 	left = got;
 	for (size_t i = 0; i < made; i++) {
-		size_t part = left > BUF_READ ? BUF_READ : left > 0 ? (size_t)left : 0;
+		size_t part = left > (ssize_t)each ? each : left > 0 ? (size_t)left : 0;
 
 		if (part)
 			push_read(into, bufs[i], part);

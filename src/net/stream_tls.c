@@ -144,8 +144,8 @@ static ssize_t read_below(struct stream_tls *t, size_t max)
 
 	if (max < READ_MIN)
 		max = READ_MIN;
-	if (max > STREAM_READ_MAX)
-		max = STREAM_READ_MAX;
+	if (max >= STREAM_READ_MAX)
+		max = STREAM_READ_FRAMED;
 	shorten_below(t);
 	n = stream_read(t->lower, midway ? &rest : &t->in, max);
 	/* A record that trickles in must not hold a buf for each of its bytes. */

@@ -12,14 +12,14 @@
 
 enum {
 	/* What a session may hand to the scheduler before its user is told to wait. */
-	MUX_TX_SESSION = 4 * BUF_READ,
+	MUX_TX_SESSION = STREAM_READ_MAX,
 	/* What all sessions together may have waiting; beyond it each gets one buf at a time. */
 	MUX_TX_TOTAL = 4 << 20,
 	/* What may have left the scheduler and not yet the carrier. */
-	MUX_TX_STAGE = 4 * BUF_DATA,
+	MUX_TX_STAGE = STREAM_READ_MAX,
 	/* A turn's worth of one session: what one read of the peer's carrier takes in, so that it
 	 * can be handed on in one write. Quiet sessions come first anyway. */
-	MUX_QUANTUM = 4 * BUF_DATA,
+	MUX_QUANTUM = STREAM_READ_MAX,
 	/* UDP beyond this is dropped, oldest kept: a network would do the same. */
 	MUX_TX_DGRAM = 256 << 10,
 	/* Of small frames that wait: beyond it nobody is told of datagrams that came back. */

@@ -353,7 +353,7 @@ void mux_rx_ready(struct mux *m)
 	int err;
 
 	if (bufq_empty(&m->in) || !m->rx_waits_for) {
-		n = stream_read(m->carrier, &m->in, STREAM_READ_MAX);
+		n = stream_read(m->carrier, &m->in, STREAM_READ_FRAMED);
 		if (n > 0) {
 			m->heard_ms = loop_now(m->loop);
 			if (timer_on(&m->check))

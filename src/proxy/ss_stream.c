@@ -217,7 +217,7 @@ static ssize_t ss_read(struct stream *s, struct bufq *into, size_t max)
 		return n;
 	}
 	if (x->raw.len < STREAM_READ_MAX)
-		end = stream_read(x->below, &x->raw, STREAM_READ_MAX);
+		end = stream_read(x->below, &x->raw, STREAM_READ_FRAMED);
 	if (!x->answered) {
 		int got = read_answer(x);
 
