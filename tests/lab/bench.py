@@ -22,7 +22,7 @@ import sys
 import time
 import types
 
-from . import LabError, bench_mesh, bench_tun, configs, harness, netns, peers
+from . import LabError, bench_mesh, bench_tun, configs, harness, netns, peers, vpns
 from .configs import CARRIERS
 from .inner import HTTPS, NAME, Nginx
 from .proc import until
@@ -37,7 +37,8 @@ TUN_TITLE = "TUN to stream to socket, MTU 1500; beside a relay from socket to so
 
 def options():
     a = argparse.ArgumentParser(prog="bench", description=__doc__)
-    a.add_argument("--programs", default="garenne,v2ray,xray")
+    a.add_argument("--programs", default="garenne,v2ray,xray,openvpn,wireguard-go,tinc",
+                   help="the last three are for the mesh")
     a.add_argument("--carriers", default="vless-tls,vless")
     a.add_argument("--dialect", default="classic", choices=("classic", "vless"))
     a.add_argument("--rounds", type=int, default=3)
@@ -319,9 +320,14 @@ def main():
     opts.prefix = f"{netns.PREFIX}{os.getpid()}"
     netns.remove_stale()
     programs = []
-    for name in opts.programs.split(","):
-        p = peers.ALL[name]
-        if p.path:
+    opts.programs = opts.programs.split(",")
+    for name in opts.programs:
+        p = peers.ALL.get(name)
+        if not p:
+            if name not in (v.title for v in vpns.ALL):
+                print(f"bench: no program {name!r}", file=sys.stderr)
+                return 2
+        elif p.path:
             programs.append(p)
             print(f"bench: {p.name}: {p.version()}")
         else:

@@ -41,7 +41,7 @@ class Bench:
         self.t, self.opts, self._load = t, opts, load
         self.got, self.ways = {}, []
         self.ways.append(Ours(t, opts))
-        for kind in vpns.ALL:
+        for kind in (k for k in vpns.ALL if k.title in opts.programs):
             missing = kind.missing()
             if missing:
                 print(f"SKIP {kind.title}: {', '.join(missing)} is not installed")
