@@ -42,7 +42,7 @@ enum { STREAM_READ_MAX = 4 * BUF_READ };
 
 /* The same with the headers of those who frame it: what such a layer asks of the one below, so
  * that a helping of the sender is one of the receiver. */
-enum { STREAM_READ_FRAMED = 4 * BUF_DATA };
+enum { STREAM_READ_FRAMED = STREAM_READ_MAX + 256 };
 
 struct stream;
 

@@ -170,10 +170,20 @@ static ssize_t open_record(struct stream_tls *t)
 	return n;
 }
 
-/* Opens records of @in until there are @max bytes in @plain. 0, or -ERR_*. */
+/* Whether the next record is one to open now. One that would not go into this helping whole stays
+ * for the next: its rest would make a small one in between. */
+static bool fits(const struct stream_tls *t, size_t max)
+{
+	ssize_t n = tls_record_ready(&t->in);
+
+	return bufq_empty(&t->plain) || n <= 0 ||
+	       t->plain.len + (size_t)n <= max + TLS_HEADER_LEN + 1 + TLS_TAG_LEN;
+}
+
+/* Opens records of @in, as many as @max bytes of @plain hold. 0, or -ERR_*. */
 static int open_records(struct stream_tls *t, size_t max)
 {
-	while (!t->stuck && !bufq_empty(&t->in) && t->plain.len < max) {
+	while (!t->stuck && !bufq_empty(&t->in) && fits(t, max)) {
 		ssize_t n = open_record(t);
 
 		if (n == 0)
