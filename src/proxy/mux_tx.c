@@ -80,48 +80,47 @@ void mux_tx_forget(struct mux_session *s)
 	s->head = NULL;
 }
 
-/* Takes @b: the frame of one payload. The header goes in front where there is room for it. */
-static void put_data(struct mux *m, uint16_t id, struct buf *b)
+/* Takes what is in @payload, which is not empty: one frame. The header goes in front where there is
+ * room for it. */
+static void put_data(struct mux *m, uint16_t id, struct bufq *payload)
 {
 	uint8_t head[MUXCOOL_KEEP_HEAD];
 	struct wr w = wr_of(head, sizeof(head));
+	struct buf *first;
 	uint8_t *at;
 
 	wr_u16(&w, MUXCOOL_META_MIN);
 	wr_u16(&w, id);
 	wr_u8(&w, MUXCOOL_KEEP);
 	wr_u8(&w, MUXCOOL_DATA);
-	wr_u16(&w, b->len);
-	at = buf_push(b, sizeof(head));
+	wr_u16(&w, (unsigned)payload->len);
+	first = bufq_pop(payload);
+	at = buf_push(first, sizeof(head));
 	if (at)
 		memcpy(at, head, sizeof(head));
 	else
 		bufq_append(&m->out, span_of(head, sizeof(head)));
-	bufq_push(&m->out, b);
+	bufq_push(&m->out, first);
+	bufq_move(&m->out, payload, payload->len);
 }
 
-/* The next payload of a TCP session, within credit and turn; NULL when there is none. */
-static struct buf *next_payload(struct mux_session *s)
+/* The next frame of a TCP session, within its credit: as long as there is something for it, so
+ * that a record of the carrier holds one. Its bytes, 0 when there are none. */
+static size_t put_payload(struct mux_session *s)
 {
-	struct buf *b = s->tx.head;
 	uint64_t credit = s->m->peer_ours ? s->allowed - s->sent : UINT64_MAX;
-	size_t most = BUF_READ;
+	struct bufq payload = {NULL, NULL, 0};
+	size_t n;
 
-	if (!b || (s->m->peer_ours && s->sent >= s->allowed))
-		return NULL;
-	if (most > credit)
-		most = (size_t)credit;
-	if (b->len <= most) {
-		b = bufq_pop(&s->tx);
-	} else {
-		b = buf_slice(b, 0, most);
-		if (!b)
-			return NULL;
-		bufq_drop(&s->tx, most);
-	}
-	s->m->tx_total -= b->len;
-	s->sent += b->len;
-	return b;
+	if (s->m->peer_ours && s->sent >= s->allowed)
+		return 0;
+	n = bufq_move(&payload, &s->tx, credit < BUF_READ ? (size_t)credit : (size_t)BUF_READ);
+	if (n == 0)
+		return 0;
+	put_data(s->m, s->id, &payload);
+	s->m->tx_total -= n;
+	s->sent += n;
+	return n;
 }
 
 /* Right behind the first New, which makes the id known: stock peers ignore it. In XUDP, where
@@ -137,6 +136,20 @@ static void put_hello(struct mux *m, uint16_t id)
 	m->said_hello = true;
 	mux_tx_ext(m, id, &hello);
 	bufq_move(&m->out, &m->control, m->control.len);
+}
+
+/* The next datagram with its frame. Its bytes, 0 when there is none. */
+static size_t put_datagram(struct mux_session *s)
+{
+	struct buf *b = bufq_pop(&s->tx);
+	size_t n = b ? b->len : 0;
+
+	if (b) {
+		s->m->tx_total -= n;
+		bufq_push(&s->m->out, b);
+		put_hello(s->m, s->id);
+	}
+	return n;
 }
 
 /* The New frame of a TCP session; a UDP one's goes with its first datagram, as XUDP wants it. */
@@ -159,18 +172,11 @@ static bool serve(struct mux_session *s)
 		s->deficit -= MUXCOOL_KEEP_HEAD;
 	}
 	while (s->deficit > 0) {
-		struct buf *b = s->is_dgram ? bufq_pop(&s->tx) : next_payload(s);
+		size_t n = s->is_dgram ? put_datagram(s) : put_payload(s);
 
-		if (!b)
+		if (n == 0)
 			break;
-		s->deficit -= (int32_t)b->len;
-		if (s->is_dgram) {
-			m->tx_total -= b->len;
-			bufq_push(&m->out, b);
-			put_hello(m, s->id);
-		} else {
-			put_data(m, s->id, b);
-		}
+		s->deficit -= (int32_t)n;
 	}
 	if (!bufq_empty(&s->tx))
 		return has_work(s);
