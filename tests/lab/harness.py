@@ -7,6 +7,7 @@ session of its own: whatever happens in it, the runner can end all of it.
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import traceback
 
@@ -60,9 +61,8 @@ class T:
     def __init__(self, test_, out, opts):
         self.name, self.opts, self._out = test_.name, opts, out
         self.dir = os.path.join(opts.out, test_.name.replace("/", "+"))
-        os.makedirs(self.dir, exist_ok=True)
-        for f in os.listdir(self.dir):
-            os.unlink(os.path.join(self.dir, f))
+        shutil.rmtree(self.dir, ignore_errors=True)  # of an earlier run, perhaps killed midway
+        os.makedirs(self.dir)
         self.prefix = f"{opts.prefix}p{os.getpid()}"
         self.procs, self._stack, self.cells, self._notes = [], contextlib.ExitStack(), 0, []
         self.pki = Pki(os.path.join(opts.out, "pki"))
