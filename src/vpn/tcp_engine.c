@@ -583,6 +583,15 @@ static void visit(struct tcp_conn *c, void (*timer)(void))
 	engine.timer_calls++;
 }
 
+/* lwIP probes a window that is shut for what waits in front of it, and takes for granted that this
+ * is still so when its timer runs. It is not when what was to be sent again is acknowledged after
+ * all, nor when only the first of what the window lets out could be sent. */
+static void end_vain_probes(struct tcp_pcb *p)
+{
+	if (!p->unsent || p->unacked)
+		p->persist_backoff = 0;
+}
+
 void tcp_engine_tick(struct tcp_conn *c, bool slow)
 {
 	u32_t ticks = tcp_ticks;
@@ -590,6 +599,7 @@ void tcp_engine_tick(struct tcp_conn *c, bool slow)
 	enter(c);
 	visit(c, tcp_fasttmr);
 	if (slow && c->pcb) {
+		end_vain_probes(c->pcb);
 		visit(c, tcp_slowtmr);
 		tcp_ticks = ticks; /* the call counts, but time does not go by connections */
 	}

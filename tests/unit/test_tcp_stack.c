@@ -509,6 +509,107 @@ static void pending_ones_are_bounded(void **state)
 	bench_fini(&b);
 }
 
+/* ---- a client made by hand ---- */
+
+enum { BEYOND_RTO = 40 }; /* ticks */
+
+struct handmade {
+	struct pktlink link;
+	struct tcp_stack *st;
+	struct tcp_stack_user on_syn;
+	struct stream_user user;
+	struct tcp_conn *c;
+	uint32_t seen; /* the stack's next number */
+};
+
+static int handmade_send(struct pktlink *l, const struct pktout *p)
+{
+	struct handmade *h = container_of(l, struct handmade, link);
+	uint8_t flat[4096];
+	struct wr w = wr_of(flat, sizeof(flat));
+	struct ippkt ip;
+	struct tcpseg t;
+
+	for (int i = 0; i < p->n_iov; i++)
+		wr_bytes(&w, p->iov[i].iov_base, p->iov[i].iov_len);
+	assert_true(ippkt_decode(&ip, span_of(flat, w.n)) == (ssize_t)w.n);
+	assert_true(tcpseg_decode(&t, span_of(flat + ip.off, w.n - ip.off)) > 0);
+	h->seen = t.seq + (uint32_t)(w.n - ip.off - t.head) +
+		  !!(t.flags & (TCPSEG_SYN | TCPSEG_FIN));
+	return 0;
+}
+
+static void handmade_on_syn(struct tcp_stack_user *u, struct tcp_conn *c)
+{
+	struct handmade *h = container_of(u, struct handmade, on_syn);
+
+	h->c = c;
+	stream_attach(&c->s, &h->user);
+	tcp_conn_accept(c);
+}
+
+static void handmade_on_event(struct stream_user *u, struct stream *s, unsigned events)
+{
+	(void)u;
+	(void)s;
+	(void)events;
+}
+
+static void say(struct handmade *h, uint8_t flags, uint32_t seq, uint32_t ack, uint16_t wnd,
+		size_t n)
+{
+	static const uint8_t zeros[16];
+	struct ippkt head = {.src = at(4, 2, 0).ip, .dst = at(4, 1, 0).ip, .proto = IPPKT_TCP}, ip;
+	struct buf *pkt = buf_new_big(IPPKT_V4_HEAD + TCPSEG_HEAD + n);
+	struct wr w = wr_of(pkt->data, IPPKT_V4_HEAD + TCPSEG_HEAD + n);
+
+	ippkt_encode_head(&w, &head, TCPSEG_HEAD + n);
+	wr_u16(&w, 4000);
+	wr_u16(&w, 80);
+	wr_u32(&w, seq);
+	wr_u32(&w, ack);
+	wr_u16(&w, (unsigned)(TCPSEG_HEAD / 4) << 12 | flags);
+	wr_u16(&w, wnd);
+	wr_u32(&w, 0);
+	wr_bytes(&w, zeros, n);
+	pkt->len = (uint32_t)w.n;
+	assert_true(ippkt_decode(&ip, buf_span(pkt)) > 0);
+	tcp_stack_input(h->st, &ip, pkt);
+}
+
+/* The window shuts while bytes are under way, they are taken back to be sent again, and only then
+ * their acknowledgement comes. */
+static void acknowledged_behind_a_shut_window(void **state)
+{
+	struct handmade h = {.link = {.mtu = 1500, .csum = true, .send = handmade_send},
+			     .on_syn = {handmade_on_syn}, .user = {handmade_on_event}};
+	struct loop *l = loop_new(0);
+	struct bufq q = {NULL, NULL, 0};
+	uint32_t before;
+
+	(void)state;
+	h.st = tcp_stack_new(l, &h.link, &h.on_syn);
+	say(&h, TCPSEG_SYN, 1000, 0, 60000, 0);
+	assert_non_null(h.c);
+	say(&h, TCPSEG_ACK, 1001, h.seen, 60000, 0);
+	before = h.seen;
+	assert_int_equal(bufq_append(&q, span_of("a hundred bytes or less", 23)), 0);
+	assert_int_equal(stream_write(&h.c->s, &q), 23);
+	tcp_conn_flush(h.c);
+	assert_int_equal(h.seen - before, 23);
+	say(&h, TCPSEG_ACK, 1001, before, 60000, 1);
+	say(&h, TCPSEG_ACK, 1002, before, 0, 1);
+	for (int i = 0; i < BEYOND_RTO; i++)
+		tcp_conn_tick(h.c, true);
+	say(&h, TCPSEG_ACK, 1003, before + 23, 0, 0);
+	for (int i = 0; i < BEYOND_RTO; i++)
+		tcp_conn_tick(h.c, true);
+	stream_close(&h.c->s, -ERR_CLOSED);
+	tcp_stack_free(h.st);
+	loop_free(l);
+	assert_int_equal(buf_live(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -521,6 +622,7 @@ int main(void)
 		cmocka_unit_test(reset_in_the_middle),
 		cmocka_unit_test(ten_thousand),
 		cmocka_unit_test(pending_ones_are_bounded),
+		cmocka_unit_test(acknowledged_behind_a_shut_window),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
