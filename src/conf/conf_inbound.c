@@ -7,11 +7,6 @@
 #include "conf/sections.h"
 #include "conf/value_parse.h"
 
-uint32_t conf_parse_level(const struct jnode *obj, const char *key)
-{
-	return (uint32_t)jnode_int(obj, key, 0, UINT32_MAX, 0);
-}
-
 /* ---- tunnel ---- */
 
 static bool port_map_key(const struct jnode *n, uint16_t *out)
