@@ -24,6 +24,7 @@ struct bench {
 	struct tcp_conn_user on_conn;
 	struct tcp_conn *c; /* the one that is played with; NULL: closed */
 	uint32_t seen;	    /* what the stack sent last: its next number */
+	unsigned full;	    /* so many packets the link does not take */
 };
 
 static struct bench *bench_of(struct pktlink *l)
@@ -40,6 +41,10 @@ static int on_send(struct pktlink *l, const struct pktout *p)
 
 	for (int i = 0; i < p->n_iov; i++)
 		wr_bytes(&w, p->iov[i].iov_base, p->iov[i].iov_len);
+	if (bench_of(l)->full > 0) {
+		bench_of(l)->full--;
+		return -ERR_LIMIT;
+	}
 	if (w.bad || w.n != p->len || ippkt_decode(&ip, span_of(flat, w.n)) != (ssize_t)w.n)
 		abort();
 	if (ip.proto != IPPKT_TCP)
@@ -173,6 +178,9 @@ static void own_step(struct bench *b, uint8_t what)
 		break;
 	case 5:
 		stream_want(s, STREAM_READ | STREAM_WRITE);
+		break;
+	case 6:
+		b->full = what / 8;
 		break;
 	default:
 		write_some(b, what * 16u);
