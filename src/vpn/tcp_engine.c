@@ -443,7 +443,9 @@ static uint32_t in_flight(const struct tcp_pcb *pcb)
  * How much of @want may be handed to the engine now. Only what fits the window: the engine's queue
  * stays short, and no large segment has to wait for a window that has shrunk. A crumb is kept back
  * while enough is under way for an acknowledgement to come soon; when nothing is under way and the
- * window is closed, one segment starts the engine's probes.
+ * window is closed, one segment starts the engine's probes. And nothing behind a segment that waits,
+ * for a window or for the link: lwIP would add to it, and takes for granted that it is no longer
+ * than one made now, which windows and paths may have made untrue.
  */
 static size_t may_send(const struct tcp_conn *c, size_t want)
 {
@@ -451,6 +453,8 @@ static size_t may_send(const struct tcp_conn *c, size_t want)
 	uint32_t flying = in_flight(pcb), wnd = LWIP_MIN(pcb->snd_wnd, pcb->cwnd);
 	size_t room = wnd > flying ? wnd - flying : 0, least;
 
+	if (pcb->unsent)
+		return 0;
 	if (room > pcb->snd_buf)
 		room = pcb->snd_buf;
 	if (flying == 0 && room == 0)
@@ -470,7 +474,7 @@ void tcp_engine_push(struct tcp_conn *c)
 {
 	size_t n = may_send(c, c->tx_wait.len);
 
-	if (n == 0)
+	if (n == 0 && !c->pcb->unsent)
 		return;
 	enter(c);
 	while (n > 0) {

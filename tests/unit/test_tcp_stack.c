@@ -520,6 +520,7 @@ struct handmade {
 	struct stream_user user;
 	struct tcp_conn *c;
 	uint32_t seen; /* the stack's next number */
+	bool full;     /* the link takes nothing */
 };
 
 static int handmade_send(struct pktlink *l, const struct pktout *p)
@@ -530,6 +531,8 @@ static int handmade_send(struct pktlink *l, const struct pktout *p)
 	struct ippkt ip;
 	struct tcpseg t;
 
+	if (h->full)
+		return -ERR_LIMIT;
 	for (int i = 0; i < p->n_iov; i++)
 		wr_bytes(&w, p->iov[i].iov_base, p->iov[i].iov_len);
 	assert_true(ippkt_decode(&ip, span_of(flat, w.n)) == (ssize_t)w.n);
@@ -577,25 +580,46 @@ static void say(struct handmade *h, uint8_t flags, uint32_t seq, uint32_t ack, u
 	tcp_stack_input(h->st, &ip, pkt);
 }
 
+static void handmade_init(struct handmade *h, struct loop *l, uint16_t wnd)
+{
+	*h = (struct handmade){.link = {.mtu = 1500, .csum = true, .send = handmade_send},
+			       .on_syn = {handmade_on_syn}, .user = {handmade_on_event}};
+	h->st = tcp_stack_new(l, &h->link, &h->on_syn);
+	say(h, TCPSEG_SYN, 1000, 0, wnd, 0);
+	assert_non_null(h->c);
+	say(h, TCPSEG_ACK, 1001, h->seen, wnd, 0);
+}
+
+static void handmade_fini(struct handmade *h, struct loop *l)
+{
+	stream_close(&h->c->s, -ERR_CLOSED);
+	tcp_stack_free(h->st);
+	loop_free(l);
+	assert_int_equal(buf_live(), 0);
+}
+
+static void write_zeros(struct handmade *h, size_t n)
+{
+	static const uint8_t zeros[1000];
+	struct bufq q = {NULL, NULL, 0};
+
+	assert_int_equal(bufq_append(&q, span_of(zeros, n)), 0);
+	assert_int_equal(stream_write(&h->c->s, &q), n);
+	tcp_conn_flush(h->c);
+}
+
 /* The window shuts while bytes are under way, they are taken back to be sent again, and only then
  * their acknowledgement comes. */
 static void acknowledged_behind_a_shut_window(void **state)
 {
-	struct handmade h = {.link = {.mtu = 1500, .csum = true, .send = handmade_send},
-			     .on_syn = {handmade_on_syn}, .user = {handmade_on_event}};
 	struct loop *l = loop_new(0);
-	struct bufq q = {NULL, NULL, 0};
+	struct handmade h;
 	uint32_t before;
 
 	(void)state;
-	h.st = tcp_stack_new(l, &h.link, &h.on_syn);
-	say(&h, TCPSEG_SYN, 1000, 0, 60000, 0);
-	assert_non_null(h.c);
-	say(&h, TCPSEG_ACK, 1001, h.seen, 60000, 0);
+	handmade_init(&h, l, 60000);
 	before = h.seen;
-	assert_int_equal(bufq_append(&q, span_of("a hundred bytes or less", 23)), 0);
-	assert_int_equal(stream_write(&h.c->s, &q), 23);
-	tcp_conn_flush(h.c);
+	write_zeros(&h, 23);
 	assert_int_equal(h.seen - before, 23);
 	say(&h, TCPSEG_ACK, 1001, before, 60000, 1);
 	say(&h, TCPSEG_ACK, 1002, before, 0, 1);
@@ -604,10 +628,32 @@ static void acknowledged_behind_a_shut_window(void **state)
 	say(&h, TCPSEG_ACK, 1003, before + 23, 0, 0);
 	for (int i = 0; i < BEYOND_RTO; i++)
 		tcp_conn_tick(h.c, true);
-	stream_close(&h.c->s, -ERR_CLOSED);
-	tcp_stack_free(h.st);
-	loop_free(l);
-	assert_int_equal(buf_live(), 0);
+	handmade_fini(&h, l);
+}
+
+/* What waits was made when no window was known; then there is one of less than twice that, but the
+ * link is full. */
+static void a_small_window_and_a_full_link(void **state)
+{
+	struct loop *l = loop_new(0);
+	struct handmade h;
+	uint32_t before;
+
+	(void)state;
+	handmade_init(&h, l, 0);
+	before = h.seen;
+	write_zeros(&h, 500);
+	assert_int_equal(h.seen, before);
+	h.full = true;
+	say(&h, TCPSEG_ACK, 1001, before, 600, 0);
+	write_zeros(&h, 10);
+	h.full = false;
+	tcp_conn_flush(h.c);
+	assert_int_equal(h.seen - before, 500);
+	say(&h, TCPSEG_ACK, 1001, h.seen, 600, 0);
+	tcp_conn_flush(h.c);
+	assert_int_equal(h.seen - before, 510);
+	handmade_fini(&h, l);
 }
 
 int main(void)
@@ -623,6 +669,7 @@ int main(void)
 		cmocka_unit_test(ten_thousand),
 		cmocka_unit_test(pending_ones_are_bounded),
 		cmocka_unit_test(acknowledged_behind_a_shut_window),
+		cmocka_unit_test(a_small_window_and_a_full_link),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
