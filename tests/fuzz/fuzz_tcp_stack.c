@@ -153,6 +153,18 @@ static void write_some(struct bench *b, size_t n)
 	bufq_clear(&q);
 }
 
+/* A router says that packets of the path are smaller. */
+static void path_shrinks(struct bench *b)
+{
+	struct icmpmsg_quote q = {.what = ICMPMSG_TOO_BIG, .mtu = 600,
+				  .src = b->c->local.ip, .dst = b->c->remote.ip,
+				  .proto = IPPKT_TCP,
+				  .word = {b->c->local.port, b->c->remote.port,
+					   (uint16_t)((b->seen - 1) >> 16), (uint16_t)(b->seen - 1)}};
+
+	tcp_stack_error(b->st, &q);
+}
+
 static void own_step(struct bench *b, uint8_t what)
 {
 	struct stream *s = b->c ? &b->c->s : NULL;
@@ -181,6 +193,8 @@ static void own_step(struct bench *b, uint8_t what)
 		break;
 	case 6:
 		b->full = what / 8;
+		if (what / 8 == 7)
+			path_shrinks(b);
 		break;
 	default:
 		write_some(b, what * 16u);
