@@ -176,8 +176,10 @@ class Stage:
         if net == "tcp":
             return traffic.works(self.via[who], ip, port, 3)
         try:
-            data, _ = traffic.udp_ask(self.via[who], ip, port, tries=5 if allowed else 1,
-                                      wait=1.0 if allowed else 0.3)
+            # A phone forgets what it has not sent yet when its association ends: each lock is to
+            # see the datagram, so what is refused is said more than once, too.
+            data, _ = traffic.udp_ask(self.via[who], ip, port, tries=5 if allowed else 3,
+                                      wait=1.0 if allowed else 0.5)
             return data == b"hello"
         except (OSError, LabError):
             return False
