@@ -587,13 +587,28 @@ static void visit(struct tcp_conn *c, void (*timer)(void))
 	engine.timer_calls++;
 }
 
-/* lwIP probes a window that is shut for what waits in front of it, and takes for granted that this
- * is still so when its timer runs. It is not when what was to be sent again is acknowledged after
- * all, nor when only the first of what the window lets out could be sent. */
+/* lwIP probes a window that is too small for what waits in front of it, and takes for granted that
+ * this is still so when its timer runs. It is not when what was to be sent again is acknowledged
+ * after all, when only the first of what the window lets out could be sent, or nothing of it since
+ * the link was full. */
 static void end_vain_probes(struct tcp_pcb *p)
 {
-	if (!p->unsent || p->unacked)
+	if (!p->unsent || p->unacked || p->unsent->len <= p->snd_wnd)
 		p->persist_backoff = 0;
+}
+
+/* It also takes for granted that no part of a segment is longer than one made now: not so where the
+ * path's packets have become smaller since. */
+static void visit_slowly(struct tcp_conn *c)
+{
+	u16_t mss = c->pcb->mss;
+
+	end_vain_probes(c->pcb);
+	if (c->pcb->persist_backoff)
+		c->pcb->mss = 0xffff;
+	visit(c, tcp_slowtmr);
+	if (c->pcb)
+		c->pcb->mss = mss;
 }
 
 void tcp_engine_tick(struct tcp_conn *c, bool slow)
@@ -603,9 +618,10 @@ void tcp_engine_tick(struct tcp_conn *c, bool slow)
 	enter(c);
 	visit(c, tcp_fasttmr);
 	if (slow && c->pcb) {
-		end_vain_probes(c->pcb);
-		visit(c, tcp_slowtmr);
+		visit_slowly(c);
 		tcp_ticks = ticks; /* the call counts, but time does not go by connections */
 	}
+	if (c->pcb && c->pcb->unsent) /* the link may have been full */
+		tcp_output(c->pcb);
 	leave(c);
 }

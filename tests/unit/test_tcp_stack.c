@@ -656,6 +656,35 @@ static void a_small_window_and_a_full_link(void **state)
 	handmade_fini(&h, l);
 }
 
+/* A segment of before the path's packets became smaller is to be cut for a window that is larger
+ * than one of now. */
+static void a_smaller_path_and_a_small_window(void **state)
+{
+	struct loop *l = loop_new(0);
+	struct handmade h;
+	uint32_t before;
+
+	(void)state;
+	handmade_init(&h, l, 60000);
+	before = h.seen;
+	write_zeros(&h, 536);
+	assert_int_equal(h.seen - before, 536);
+	tcp_stack_error(h.st, &(struct icmpmsg_quote){
+				      .what = ICMPMSG_TOO_BIG, .mtu = 552, .src = h.c->local.ip,
+				      .dst = h.c->remote.ip, .proto = IPPKT_TCP,
+				      .word = {80, 4000, (uint16_t)(before >> 16),
+					       (uint16_t)before}});
+	assert_int_equal(h.c->mss, 512);
+	say(&h, TCPSEG_ACK, 1001, before, 60000, 1);
+	say(&h, TCPSEG_ACK, 1002, before, 520, 1);
+	for (int i = 0; i < BEYOND_RTO; i++)
+		tcp_conn_tick(h.c, true);
+	assert_int_equal(h.seen - before, 520);
+	say(&h, TCPSEG_ACK, 1003, before + 520, 520, 0);
+	assert_int_equal(h.seen - before, 536);
+	handmade_fini(&h, l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -670,6 +699,7 @@ int main(void)
 		cmocka_unit_test(pending_ones_are_bounded),
 		cmocka_unit_test(acknowledged_behind_a_shut_window),
 		cmocka_unit_test(a_small_window_and_a_full_link),
+		cmocka_unit_test(a_smaller_path_and_a_small_window),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
