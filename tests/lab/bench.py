@@ -157,23 +157,27 @@ class Bench:
         got = self.load("ping", 1000 if self.opts.quick else 5000)
         self.put(carrier, peer.name, "ping-pong p50 ms, idle", got["p50_ms"])
         self.put(carrier, peer.name, "ping-pong p99 ms, idle", got["p99_ms"])
-        with self.net.client.inside():
-            flood = subprocess.Popen(
-                [self.opts.load, "flood", self.net.VPS[4], str(FORWARD), "down", "4", "600"],
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            # The flood has to be there: wait for what it moves, not for a time.
-            before = self.moved()
-            until(lambda: self.moved() > before + (64 << 20), 60, "the flood runs", 0.05)
-            got = self.load("ping", 300 if self.opts.quick else 1000)
-        finally:
-            flood.kill()
-            flood.wait()
+        got = self.beside_downloads(self.net.client, FORWARD)
         self.put(carrier, peer.name, "ping-pong p50 ms, beside 4 downloads", got["p50_ms"])
         self.put(carrier, peer.name, "ping-pong p99 ms, beside 4 downloads", got["p99_ms"])
 
-    def moved(self):
-        with self.net.client.inside(), open("/proc/thread-self/net/dev") as f:
+    def beside_downloads(self, ns, port):
+        with ns.inside():
+            flood = subprocess.Popen(
+                [self.opts.load, "flood", self.net.VPS[4], str(port), "down", "4", "600"],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            # The flood has to be there: wait for what it moves, not for a time.
+            before = self.moved(ns)
+            until(lambda: self.moved(ns) > before + (64 << 20), 60, "the flood runs", 0.05)
+            return self.load("ping", 300 if self.opts.quick else 1000, ns=ns, port=port)
+        finally:
+            flood.kill()
+            flood.wait()
+
+    @staticmethod
+    def moved(ns):
+        with ns.inside(), open("/proc/thread-self/net/dev") as f:
             return next(int(row.split(":")[1].split()[0]) for row in f if "eth0:" in row)
 
     def memory(self, peer, carrier, pair):
@@ -265,6 +269,9 @@ class Bench:
         ping = self.load("ping", 5000, ns=self.net.bridge, port=SERVER)
         got["ping-pong p50 ms, idle"] = ping["p50_ms"]
         got["ping-pong p99 ms, idle"] = ping["p99_ms"]
+        ping = self.beside_downloads(self.net.bridge, SERVER)
+        got["ping-pong p50 ms, beside 4 downloads"] = ping["p50_ms"]
+        got["ping-pong p99 ms, beside 4 downloads"] = ping["p99_ms"]
         for d in ("up", "down"):
             b = self.load("bulk", d, 1, self.opts.mib, ns=self.net.bridge, port=SERVER)
             got[f"MiB/s, {d}load, 1 stream"] = b["bytes"] / b["seconds"] / (1 << 20)

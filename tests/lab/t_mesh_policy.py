@@ -178,8 +178,8 @@ class Stage:
         try:
             # A phone forgets what it has not sent yet when its association ends: each lock is to
             # see the datagram, so what is refused is said more than once, too.
-            data, _ = traffic.udp_ask(self.via[who], ip, port, tries=5 if allowed else 3,
-                                      wait=1.0 if allowed else 0.5)
+            data, _ = traffic.udp_ask(self.via[who], ip, port, tries=5 if allowed else 2,
+                                      wait=1.0 if allowed else 0.4)
             return data == b"hello"
         except (OSError, LabError):
             return False
