@@ -131,8 +131,11 @@ u32_t lwip_core_isn(const ip_addr_t *local_ip, u16_t local_port, const ip_addr_t
 
 /* ---- the connection of a call ---- */
 
+/* lwIP's clock is right whenever it looks, also after a time in which no timer ran: a connection
+ * that began by an old one would be overdue at the first tick. */
 static void enter(struct tcp_conn *c)
 {
+	tcp_ticks = (u32_t)(loop_now(NULL) / TCP_SLOW_INTERVAL);
 	engine.cur = c;
 	engine.netif.mtu = tcp_stack_link(c->st)->mtu;
 	engine.netif.mtu6 = engine.netif.mtu;
@@ -573,11 +576,6 @@ bool tcp_engine_timed(const struct tcp_conn *c)
 	       (p->flags & (TF_ACK_DELAY | TF_ACK_NOW | TF_FIN | TF_CLOSEPEND | TF_NAGLEMEMERR));
 }
 
-void tcp_engine_clock(void)
-{
-	tcp_ticks = (u32_t)(loop_now(NULL) / TCP_SLOW_INTERVAL);
-}
-
 /* lwIP's timers run over its list, here of one, and count their calls in one byte so as not to
  * visit a connection twice. Each visit is meant: the mark of the last one is set back. */
 static void visit(struct tcp_conn *c, void (*timer)(void))
@@ -613,9 +611,10 @@ static void visit_slowly(struct tcp_conn *c)
 
 void tcp_engine_tick(struct tcp_conn *c, bool slow)
 {
-	u32_t ticks = tcp_ticks;
+	u32_t ticks;
 
 	enter(c);
+	ticks = tcp_ticks;
 	visit(c, tcp_fasttmr);
 	if (slow && c->pcb) {
 		visit_slowly(c);

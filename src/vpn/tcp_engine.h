@@ -54,8 +54,6 @@ void tcp_engine_abort(struct tcp_conn *c);
 bool tcp_engine_timed(const struct tcp_conn *c);
 /** Runs its timers: every tick, and the slow ones every second. */
 void tcp_engine_tick(struct tcp_conn *c, bool slow);
-/** Sets the clock that all connections share. Before a round of ticks. */
-void tcp_engine_clock(void);
 /** The largest window that the peer understands. */
 size_t tcp_engine_window_max(const struct tcp_conn *c);
 

@@ -306,7 +306,6 @@ static void on_tick(struct timer *t)
 	uint64_t now = loop_now(st->loop);
 	struct list round;
 
-	tcp_engine_clock();
 	list_init(&round);
 	list_splice_tail(&round, &st->timed);
 	while (!list_empty(&round)) {

@@ -685,9 +685,36 @@ static void a_smaller_path_and_a_small_window(void **state)
 	handmade_fini(&h, l);
 }
 
+static void on_stop(struct timer *t)
+{
+	loop_stop(t->loop);
+}
+
+/* The first connection of all, after a time in which no clock was needed, is still being opened when
+ * the first tick comes: it is not overdue. Has to be the first test. */
+static void opened_slowly_after_silence(void **state)
+{
+	struct loop *l = loop_new(0);
+	struct handmade h = {.link = {.mtu = 1500, .csum = true, .send = handmade_send},
+			     .on_syn = {handmade_on_syn}, .user = {handmade_on_event}};
+	struct timer stop;
+
+	(void)state;
+	h.st = tcp_stack_new(l, &h.link, &h.on_syn);
+	timer_init(&stop, l, on_stop);
+	timer_start(&stop, 1500); /* a slow tick or two */
+	say(&h, TCPSEG_SYN, 1000, 0, 60000, 0);
+	loop_run(l);
+	assert_non_null(h.c->pcb);
+	say(&h, TCPSEG_ACK, 1001, h.seen, 60000, 0);
+	assert_int_equal(h.c->state, TCP_CONN_OPEN);
+	handmade_fini(&h, l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(opened_slowly_after_silence),
 		cmocka_unit_test(both_ways),
 		cmocka_unit_test(one_way_ends_first),
 		cmocka_unit_test(loss_and_disorder),
