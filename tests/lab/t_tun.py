@@ -236,8 +236,9 @@ def run_ping(ns, host, *more):
 def iperf3(t):
     """Another program's opinion: 8 streams both ways."""
     s = Stage(t)
-    t.spawn(s.net.server, ["iperf3", "-s"], "iperf3").wait_listening([("tcp", 5201)])
-    for way in ((), ("-R",)):
+    srv = t.spawn(s.net.server, ["iperf3", "-s", "--forceflush"], "iperf3")
+    for n, way in enumerate(((), ("-R",)), 1):
+        until(lambda n=n: srv.log().count("Server listening") >= n, 30, "iperf3 is free")
         with s.net.client.inside():
             p = subprocess.run(["iperf3", "-c", s.addr[4], "-P", "8", "-n", "256M", *way],
                                capture_output=True, text=True, timeout=60)
