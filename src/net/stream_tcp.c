@@ -19,7 +19,7 @@ struct stream_tcp {
 	bool eof;   /* the peer has finished */
 };
 
-enum { IOV_MAX_WRITE = 64, READ_BUFS = 4 };
+enum { IOV_MAX_WRITE = 64, READ_BUFS = STREAM_READ_MAX / BUF_READ };
 
 static struct stream_tcp *of(struct stream *s)
 {

@@ -514,12 +514,14 @@ static void pending_ones_are_bounded(void **state)
 enum { BEYOND_RTO = 40 }; /* ticks */
 
 struct handmade {
+	struct loop *l;
 	struct pktlink link;
 	struct tcp_stack *st;
 	struct tcp_stack_user on_syn;
 	struct stream_user user;
 	struct tcp_conn *c;
 	uint32_t seen; /* the stack's next number */
+	uint32_t data; /* the number of its first byte of data */
 	bool full;     /* the link takes nothing */
 };
 
@@ -580,21 +582,29 @@ static void say(struct handmade *h, uint8_t flags, uint32_t seq, uint32_t ack, u
 	tcp_stack_input(h->st, &ip, pkt);
 }
 
-static void handmade_init(struct handmade *h, struct loop *l, uint16_t wnd)
+/* The client has said SYN, and was answered. */
+static void handmade_init(struct handmade *h, uint16_t wnd)
 {
-	*h = (struct handmade){.link = {.mtu = 1500, .csum = true, .send = handmade_send},
+	*h = (struct handmade){.l = loop_new(0),
+			       .link = {.mtu = 1500, .csum = true, .send = handmade_send},
 			       .on_syn = {handmade_on_syn}, .user = {handmade_on_event}};
-	h->st = tcp_stack_new(l, &h->link, &h->on_syn);
+	h->st = tcp_stack_new(h->l, &h->link, &h->on_syn);
 	say(h, TCPSEG_SYN, 1000, 0, wnd, 0);
 	assert_non_null(h->c);
-	say(h, TCPSEG_ACK, 1001, h->seen, wnd, 0);
 }
 
-static void handmade_fini(struct handmade *h, struct loop *l)
+static void handmade_open(struct handmade *h, uint16_t wnd)
+{
+	handmade_init(h, wnd);
+	say(h, TCPSEG_ACK, 1001, h->seen, wnd, 0);
+	h->data = h->seen;
+}
+
+static void handmade_fini(struct handmade *h)
 {
 	stream_close(&h->c->s, -ERR_CLOSED);
 	tcp_stack_free(h->st);
-	loop_free(l);
+	loop_free(h->l);
 	assert_int_equal(buf_live(), 0);
 }
 
@@ -612,77 +622,68 @@ static void write_zeros(struct handmade *h, size_t n)
  * their acknowledgement comes. */
 static void acknowledged_behind_a_shut_window(void **state)
 {
-	struct loop *l = loop_new(0);
 	struct handmade h;
-	uint32_t before;
 
 	(void)state;
-	handmade_init(&h, l, 60000);
-	before = h.seen;
+	handmade_open(&h, 60000);
 	write_zeros(&h, 23);
-	assert_int_equal(h.seen - before, 23);
-	say(&h, TCPSEG_ACK, 1001, before, 60000, 1);
-	say(&h, TCPSEG_ACK, 1002, before, 0, 1);
+	assert_int_equal(h.seen - h.data, 23);
+	say(&h, TCPSEG_ACK, 1001, h.data, 60000, 1);
+	say(&h, TCPSEG_ACK, 1002, h.data, 0, 1);
 	for (int i = 0; i < BEYOND_RTO; i++)
 		tcp_conn_tick(h.c, true);
-	say(&h, TCPSEG_ACK, 1003, before + 23, 0, 0);
+	say(&h, TCPSEG_ACK, 1003, h.data + 23, 0, 0);
 	for (int i = 0; i < BEYOND_RTO; i++)
 		tcp_conn_tick(h.c, true);
-	handmade_fini(&h, l);
+	handmade_fini(&h);
 }
 
 /* What waits was made when no window was known; then there is one of less than twice that, but the
  * link is full. */
 static void a_small_window_and_a_full_link(void **state)
 {
-	struct loop *l = loop_new(0);
 	struct handmade h;
-	uint32_t before;
 
 	(void)state;
-	handmade_init(&h, l, 0);
-	before = h.seen;
+	handmade_open(&h, 0);
 	write_zeros(&h, 500);
-	assert_int_equal(h.seen, before);
+	assert_int_equal(h.seen, h.data);
 	h.full = true;
-	say(&h, TCPSEG_ACK, 1001, before, 600, 0);
+	say(&h, TCPSEG_ACK, 1001, h.data, 600, 0);
 	write_zeros(&h, 10);
 	h.full = false;
 	tcp_conn_flush(h.c);
-	assert_int_equal(h.seen - before, 500);
+	assert_int_equal(h.seen - h.data, 500);
 	say(&h, TCPSEG_ACK, 1001, h.seen, 600, 0);
 	tcp_conn_flush(h.c);
-	assert_int_equal(h.seen - before, 510);
-	handmade_fini(&h, l);
+	assert_int_equal(h.seen - h.data, 510);
+	handmade_fini(&h);
 }
 
 /* A segment of before the path's packets became smaller is to be cut for a window that is larger
  * than one of now. */
 static void a_smaller_path_and_a_small_window(void **state)
 {
-	struct loop *l = loop_new(0);
 	struct handmade h;
-	uint32_t before;
 
 	(void)state;
-	handmade_init(&h, l, 60000);
-	before = h.seen;
+	handmade_open(&h, 60000);
 	write_zeros(&h, 536);
-	assert_int_equal(h.seen - before, 536);
+	assert_int_equal(h.seen - h.data, 536);
 	tcp_stack_error(h.st, &(struct icmpmsg_quote){
 				      .what = ICMPMSG_TOO_BIG, .mtu = 552, .src = h.c->local.ip,
 				      .dst = h.c->remote.ip, .proto = IPPKT_TCP,
-				      .word = {80, 4000, (uint16_t)(before >> 16),
-					       (uint16_t)before}});
+				      .word = {80, 4000, (uint16_t)(h.data >> 16),
+					       (uint16_t)h.data}});
 	assert_int_equal(h.c->mss, 512);
-	say(&h, TCPSEG_ACK, 1001, before, 60000, 1);
-	say(&h, TCPSEG_ACK, 1002, before, 520, 1);
+	say(&h, TCPSEG_ACK, 1001, h.data, 60000, 1);
+	say(&h, TCPSEG_ACK, 1002, h.data, 520, 1);
 	for (int i = 0; i < BEYOND_RTO; i++)
 		tcp_conn_tick(h.c, true);
-	assert_int_equal(h.seen - before, 520);
-	say(&h, TCPSEG_ACK, 1003, before + 520, 520, 0);
-	assert_int_equal(h.seen - before, 536);
-	handmade_fini(&h, l);
+	assert_int_equal(h.seen - h.data, 520);
+	say(&h, TCPSEG_ACK, 1003, h.data + 520, 520, 0);
+	assert_int_equal(h.seen - h.data, 536);
+	handmade_fini(&h);
 }
 
 static void on_stop(struct timer *t)
@@ -694,21 +695,18 @@ static void on_stop(struct timer *t)
  * the first tick comes: it is not overdue. Has to be the first test. */
 static void opened_slowly_after_silence(void **state)
 {
-	struct loop *l = loop_new(0);
-	struct handmade h = {.link = {.mtu = 1500, .csum = true, .send = handmade_send},
-			     .on_syn = {handmade_on_syn}, .user = {handmade_on_event}};
+	struct handmade h;
 	struct timer stop;
 
 	(void)state;
-	h.st = tcp_stack_new(l, &h.link, &h.on_syn);
-	timer_init(&stop, l, on_stop);
+	handmade_init(&h, 60000);
+	timer_init(&stop, h.l, on_stop);
 	timer_start(&stop, 1500); /* a slow tick or two */
-	say(&h, TCPSEG_SYN, 1000, 0, 60000, 0);
-	loop_run(l);
+	loop_run(h.l);
 	assert_non_null(h.c->pcb);
 	say(&h, TCPSEG_ACK, 1001, h.seen, 60000, 0);
 	assert_int_equal(h.c->state, TCP_CONN_OPEN);
-	handmade_fini(&h, l);
+	handmade_fini(&h);
 }
 
 int main(void)
