@@ -96,7 +96,7 @@ $(B)/lwip/%.o: $(LWIP)/src/core/%.c lwip-port/lwipopts.h Makefile
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(LWIP_INC) $(CFLAGS_$(MODE)) $(CFLAGS) -w -MMD -MP -c -o $@ $<
 
 # Nobody else sees its headers (scripts/check-deps.sh).
-$(B)/vpn/%.o build/fuzz/obj/vpn/%.o: ALL_CFLAGS += $(LWIP_INC)
+$(B)/vpn/%.o build/fuzz/obj/vpn/%.o $(B)/unit/test_tcp_stack.o: ALL_CFLAGS += $(LWIP_INC)
 build/fuzz/obj/vpn/%.o: FUZZ_CFLAGS += $(LWIP_INC)
 $(filter $(B)/vpn/%,$(OBJ)) $(filter build/fuzz/obj/vpn/%,$(FUZZ_OBJ)): | $(LWIP)/complete
 

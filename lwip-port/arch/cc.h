@@ -6,12 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A broken invariant of lwIP is a bug; better to end than to go on with it. */
-#define LWIP_PLATFORM_ASSERT(x) \
-	do { \
-		fprintf(stderr, "lwIP: %s (%s:%d)\n", x, __FILE__, __LINE__); \
-		abort(); \
-	} while (0)
+/* A broken invariant of lwIP costs the connection that the call was about; vpn/tcp_engine.c. */
+_Noreturn void lwip_core_broken(const char *what, const char *file, int line);
+
+#define LWIP_PLATFORM_ASSERT(x) lwip_core_broken(x, __FILE__, __LINE__)
 #define LWIP_PLATFORM_DIAG(x) \
 	do { \
 	} while (0)

@@ -1,5 +1,7 @@
 #include "vpn/tcp_engine.h"
 
+#include <setjmp.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* The one name that lwIP's errors and ours share. */
@@ -14,11 +16,13 @@
 #undef ERR_TIMEOUT
 
 #include "base/err.h"
+#include "base/log.h"
 #include "crypto/rand.h"
 #include "crypto/siphash.h"
 #include "net/loop.h"
 #include "proto/ippkt.h"
 #include "proto/ipsum.h"
+#include "proto/tcpseg.h"
 #include "vpn/pktlink.h"
 #include "vpn/tcp_conn.h"
 #include "vpn/tcp_stack.h"
@@ -27,6 +31,8 @@ enum {
 	SEGMENT_MAX = 65400, /* with its headers it still is an IP packet */
 	TCP_SUM_AT = 16,
 	MSS_MIN = 48, /* as Linux: nobody makes us send a packet for each byte */
+	LOG_BURST = 10,
+	LOG_EVERY_S = 60,
 };
 
 /* lwIP is made of globals; these are its other half. */
@@ -38,6 +44,11 @@ static struct {
 	u8_t timer_calls;    /* lwIP's own count, which it keeps to itself */
 	struct tcp_conn *cur; /* whom the call is about */
 	bool hold_acks;
+	struct rx_pbuf *rx;   /* the packet that it is about; NULL: none, or lwIP is done with it */
+	jmp_buf way_out;      /* of the call, when lwIP finds itself broken */
+	unsigned long faults; /* times that it did */
+	struct tcp_pcb *wrecks;
+	struct log_rate told;
 	uint8_t isn_key[16];
 } engine;
 
@@ -46,6 +57,16 @@ struct rx_pbuf {
 	struct pbuf_custom pc;
 	struct buf *buf;
 };
+
+static void free_rx(struct pbuf *p)
+{
+	struct rx_pbuf *r = container_of(p, struct rx_pbuf, pc.pbuf);
+
+	if (engine.rx == r)
+		engine.rx = NULL;
+	buf_free(r->buf);
+	free(r);
+}
 
 /* ---- output ---- */
 
@@ -151,6 +172,65 @@ static void bury(struct tcp_conn *c)
 	c->tomb_seq = c->pcb->snd_nxt;
 	c->tomb_ack = c->pcb->rcv_nxt;
 	tcp_abort(c->pcb);
+}
+
+/*
+ * Each call into lwIP that may meet an assertion is
+ *
+ *	if (entered(c))
+ *		...;
+ *	leave(c);
+ *
+ * where a broken one ends the first part: the lists hold nothing but this connection, and what lwIP
+ * calls only records, so that nobody else is in the middle of anything.
+ */
+#define entered(c) (enter(c), _setjmp(engine.way_out) == 0)
+
+/* What lwIP had of it is kept and not touched any more: any of it may be wrong. */
+static void give_up(struct tcp_conn *c)
+{
+	struct tcp_pcb *pcb = c->pcb;
+
+	c->pcb = NULL;
+	if (c->err == 0)
+		c->err = -ERR_RESET;
+	if (engine.rx)
+		free_rx(&engine.rx->pc.pbuf);
+	tcp_bound_pcbs = tcp_tw_pcbs = tcp_input_pcb = NULL;
+	tcp_listen_pcbs.listen_pcbs = NULL;
+	if (!pcb)
+		return;
+	pcb->next = engine.wrecks;
+	engine.wrecks = pcb;
+	tcp_stack_send_bare(c->st, c, TCPSEG_RST | TCPSEG_ACK, pcb->snd_nxt, pcb->rcv_nxt);
+}
+
+void lwip_core_broken(const char *what, const char *file, int line)
+{
+	struct tcp_conn *c = engine.cur;
+	char from[64], to[64];
+	uint32_t muted;
+
+	if (!c) {
+		fprintf(stderr, "lwIP: %s (%s:%d)\n", what, file, line);
+		abort();
+	}
+	engine.faults++;
+	if (log_rate_pass(&engine.told, loop_now(NULL), LOG_BURST, LOG_EVERY_S, &muted)) {
+		ipport_text(&c->remote, from, sizeof(from));
+		ipport_text(&c->local, to, sizeof(to));
+		log_err("tun", "a fault of lwIP, please report it: %s (%s:%d); %s > %s is reset",
+			what, file, line, from, to);
+		if (muted)
+			log_err("tun", "%u more such lines were left out", muted);
+	}
+	give_up(c);
+	longjmp(engine.way_out, 1);
+}
+
+unsigned long tcp_engine_faults(void)
+{
+	return engine.faults;
 }
 
 static void leave(struct tcp_conn *c)
@@ -353,14 +433,6 @@ static void to_lwip(ip_addr_t *out, const struct ip *ip)
 	}
 }
 
-static void free_rx(struct pbuf *p)
-{
-	struct rx_pbuf *r = container_of(p, struct rx_pbuf, pc.pbuf);
-
-	buf_free(r->buf);
-	free(r);
-}
-
 /* What tcp_input is told beside the segment itself. */
 static void set_context(const struct ippkt *ip, void *head)
 {
@@ -389,48 +461,54 @@ static void feed(const struct ippkt *ip, struct buf *pkt)
 	p = pbuf_alloced_custom(PBUF_RAW, (u16_t)len, PBUF_REF, &r->pc, pkt->data + ip->off,
 				(u16_t)len);
 	set_context(ip, pkt->data);
+	engine.rx = r;
 	tcp_input(p, &engine.netif);
+	engine.rx = NULL;
 }
 
 void tcp_engine_input(struct tcp_conn *c, const struct ippkt *ip, struct buf *pkt)
 {
-	enter(c);
-	engine.hold_acks = true;
-	feed(ip, pkt);
+	if (entered(c)) {
+		engine.hold_acks = true;
+		feed(ip, pkt);
+	}
 	leave(c);
 }
 
 int tcp_engine_accept(struct tcp_conn *c, const struct ippkt *ip, struct buf *syn)
 {
-	enter(c);
-	engine.listener->local_port = c->local.port;
-	engine.listener->callback_arg = c;
-	tcp_listen_pcbs.listen_pcbs = engine.listener;
-	feed(ip, syn);
-	tcp_listen_pcbs.listen_pcbs = NULL;
+	if (entered(c)) {
+		engine.listener->local_port = c->local.port;
+		engine.listener->callback_arg = c;
+		tcp_listen_pcbs.listen_pcbs = engine.listener;
+		feed(ip, syn);
+		tcp_listen_pcbs.listen_pcbs = NULL;
+	}
 	leave(c);
 	return c->pcb ? 0 : -ERR_NOMEM;
 }
 
-int tcp_engine_connect(struct tcp_conn *c)
+static void dial(struct tcp_conn *c)
 {
 	struct tcp_pcb *pcb = tcp_new_ip_type(c->local.ip.family == 4 ? IPADDR_TYPE_V4 :
 									IPADDR_TYPE_V6);
 	ip_addr_t local, remote;
-	err_t err;
 
 	if (!pcb)
-		return -ERR_NOMEM;
+		return;
 	to_lwip(&local, &c->local.ip);
 	to_lwip(&remote, &c->remote.ip);
-	enter(c);
 	adopt(c, pcb);
-	err = tcp_bind(pcb, &local, c->local.port);
-	if (err == ERR_OK)
-		err = tcp_connect(pcb, &remote, c->remote.port, on_connected);
-	if (err != ERR_OK)
+	if (tcp_bind(pcb, &local, c->local.port) != ERR_OK ||
+	    tcp_connect(pcb, &remote, c->remote.port, on_connected) != ERR_OK)
 		tcp_abort(pcb);
 	tcp_bound_pcbs = NULL;
+}
+
+int tcp_engine_connect(struct tcp_conn *c)
+{
+	if (entered(c))
+		dial(c);
 	leave(c);
 	return c->pcb ? 0 : -ERR_NOMEM;
 }
@@ -473,13 +551,10 @@ static size_t may_send(const struct tcp_conn *c, size_t want)
 	return room > pcb->mss ? room - room % pcb->mss : room;
 }
 
-void tcp_engine_push(struct tcp_conn *c)
+static void push(struct tcp_conn *c)
 {
 	size_t n = may_send(c, c->tx_wait.len);
 
-	if (n == 0 && !c->pcb->unsent)
-		return;
-	enter(c);
 	while (n > 0) {
 		struct buf *b = c->tx_wait.head;
 		size_t part = b->len < n ? b->len : n;
@@ -493,18 +568,24 @@ void tcp_engine_push(struct tcp_conn *c)
 		if (bufq_move(&c->tx_sent, &c->tx_wait, part) != part) {
 			c->err = -ERR_NOMEM; /* the engine refers to what we cannot keep */
 			tcp_abort(c->pcb);
-			break;
+			return;
 		}
 		n -= part;
 	}
-	if (c->pcb)
-		tcp_output(c->pcb);
+	tcp_output(c->pcb);
+}
+
+void tcp_engine_push(struct tcp_conn *c)
+{
+	if (!c->pcb->unsent && may_send(c, c->tx_wait.len) == 0)
+		return;
+	if (entered(c))
+		push(c);
 	leave(c);
 }
 
-void tcp_engine_credit(struct tcp_conn *c, size_t n)
+static void credit(struct tcp_conn *c, size_t n)
 {
-	enter(c);
 	engine.hold_acks = true;
 	while (n > 0) {
 		u16_t part = n > 0xffff ? 0xffff : (u16_t)n;
@@ -512,6 +593,12 @@ void tcp_engine_credit(struct tcp_conn *c, size_t n)
 		tcp_recved(c->pcb, part);
 		n -= part;
 	}
+}
+
+void tcp_engine_credit(struct tcp_conn *c, size_t n)
+{
+	if (entered(c))
+		credit(c, n);
 	leave(c);
 }
 
@@ -521,17 +608,17 @@ void tcp_engine_ack(struct tcp_conn *c)
 	 * acknowledgement; the sender's slow start would stall. */
 	if (!c->ack_due && c->unacked < 2u * c->mss)
 		return;
-	enter(c);
-	tcp_ack_now(c->pcb);
-	tcp_output(c->pcb);
+	if (entered(c)) {
+		tcp_ack_now(c->pcb);
+		tcp_output(c->pcb);
+	}
 	leave(c);
 }
 
 void tcp_engine_shutdown(struct tcp_conn *c)
 {
-	enter(c);
-	if (tcp_shutdown(c->pcb, 0, 1) == ERR_OK)
-		c->fin_sent = true;
+	if (entered(c))
+		c->fin_sent = tcp_shutdown(c->pcb, 0, 1) == ERR_OK;
 	leave(c);
 }
 
@@ -548,8 +635,8 @@ void tcp_engine_shrink(struct tcp_conn *c, size_t mss)
 
 void tcp_engine_abort(struct tcp_conn *c)
 {
-	enter(c);
-	tcp_abort(c->pcb);
+	if (entered(c))
+		tcp_abort(c->pcb);
 	leave(c);
 }
 
@@ -609,12 +696,10 @@ static void visit_slowly(struct tcp_conn *c)
 		c->pcb->mss = mss;
 }
 
-void tcp_engine_tick(struct tcp_conn *c, bool slow)
+static void tick(struct tcp_conn *c, bool slow)
 {
-	u32_t ticks;
+	u32_t ticks = tcp_ticks;
 
-	enter(c);
-	ticks = tcp_ticks;
 	visit(c, tcp_fasttmr);
 	if (slow && c->pcb) {
 		visit_slowly(c);
@@ -622,5 +707,11 @@ void tcp_engine_tick(struct tcp_conn *c, bool slow)
 	}
 	if (c->pcb && c->pcb->unsent) /* the link may have been full */
 		tcp_output(c->pcb);
+}
+
+void tcp_engine_tick(struct tcp_conn *c, bool slow)
+{
+	if (entered(c))
+		tick(c, slow);
 	leave(c);
 }

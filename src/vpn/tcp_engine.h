@@ -56,5 +56,8 @@ bool tcp_engine_timed(const struct tcp_conn *c);
 void tcp_engine_tick(struct tcp_conn *c, bool slow);
 /** The largest window that the peer understands. */
 size_t tcp_engine_window_max(const struct tcp_conn *c);
+/** Broken assertions of lwIP so far: each was logged and has cost the connection that the call was
+ * about. Any is a bug. */
+unsigned long tcp_engine_faults(void);
 
 #endif

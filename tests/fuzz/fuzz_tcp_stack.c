@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "proto/ippkt.h"
 #include "proto/tcpseg.h"
+#include "vpn/tcp_engine.h"
 #include "vpn/tcp_stack.h"
 
 enum { STEPS_MAX = 200, HELPING = 20000, CLIENT_ISN = 1000 };
@@ -248,7 +249,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		stream_close(&b.c->s, -ERR_CLOSED);
 	tcp_stack_free(b.st);
 	loop_free(b.l);
-	if (buf_live() != 0)
+	if (buf_live() != 0 || tcp_engine_faults() != 0)
 		abort();
 	return 0;
 }

@@ -11,13 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* To break one of its connections; the name is also one of ours. */
+#define ERR_TIMEOUT LWIP_ERR_TIMEOUT
+#include <lwip/tcp.h>
+#undef ERR_TIMEOUT
+
 #include "base/buf.h"
 #include "base/err.h"
 #include "proto/ippkt.h"
 #include "proto/tcpseg.h"
+#include "vpn/tcp_engine.h"
 #include "vpn/tcp_stack.h"
 
-enum { WATCHDOG_MS = 60000, MIB = 1 << 20 };
+enum { WATCHDOG_MS = 60000, MIB = 1 << 20, FAULTS_MEANT = 8 };
 
 struct bench;
 
@@ -466,6 +472,56 @@ static void on_reset_time(struct timer *t)
 	stream_close(&e->c->s, -ERR_RESET);
 }
 
+/* lwIP finds one of eight connections broken, at either end: when bytes come, when some are to be
+ * sent, or by its timer. That one is reset, and nothing else happens. */
+struct breaking {
+	struct timer timer;
+	struct bench *b;
+	size_t which;
+	enum { BY_STATE, BY_QUEUE } how;
+};
+
+static void on_break(struct timer *t)
+{
+	struct breaking *k = container_of(t, struct breaking, timer);
+	struct tcp_pcb *pcb = k->b->ends[k->which].c->pcb;
+
+	if (!pcb || pcb->state != ESTABLISHED || k->b->ends[k->which].got < MIB) {
+		timer_start(t, 1);
+	} else if (k->how == BY_STATE) {
+		pcb->state = LISTEN;
+	} else if (!pcb->unacked) {
+		timer_start(t, 1);
+	} else {
+		pcb->snd_queuelen = 0;
+	}
+}
+
+static void a_fault_costs_one_connection(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < FAULTS_MEANT; i++) {
+		struct bench b;
+		struct breaking k = {.b = &b, .which = 2 + i % 2, .how = i / 2 % 2 ? BY_QUEUE : BY_STATE};
+		unsigned long before = tcp_engine_faults();
+
+		bench_init(&b, 8, i / 4);
+		b.todo_up = b.todo_down = 4 * MIB;
+		timer_init(&k.timer, b.l, on_break);
+		timer_start(&k.timer, 1);
+		bench_run(&b, 4);
+		assert_int_equal(tcp_engine_faults(), before + 1);
+		for (size_t e = 0; e < 16; e++) {
+			bool hit = e / 2 == 1;
+
+			assert_int_equal(b.ends[e].err, hit ? -ERR_RESET : 0);
+			if (!hit)
+				assert_int_equal(b.ends[e].got, 4 * MIB);
+		}
+		bench_fini(&b);
+	}
+}
+
 static void reset_in_the_middle(void **state)
 {
 	struct bench b;
@@ -709,6 +765,12 @@ static void opened_slowly_after_silence(void **state)
 	handmade_fini(&h);
 }
 
+static int no_other_fault(void **state)
+{
+	(void)state;
+	return tcp_engine_faults() == FAULTS_MEANT ? 0 : -1;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -720,6 +782,7 @@ int main(void)
 		cmocka_unit_test(somebody_who_never_reads),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(reset_in_the_middle),
+		cmocka_unit_test(a_fault_costs_one_connection),
 		cmocka_unit_test(ten_thousand),
 		cmocka_unit_test(pending_ones_are_bounded),
 		cmocka_unit_test(acknowledged_behind_a_shut_window),
@@ -727,5 +790,5 @@ int main(void)
 		cmocka_unit_test(a_smaller_path_and_a_small_window),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, no_other_fault);
 }
