@@ -183,13 +183,18 @@ unsigned loop_id(const struct loop *l)
 	return l->id;
 }
 
-uint64_t loop_now(const struct loop *l)
+uint64_t loop_now_us(const struct loop *l)
 {
 	struct timespec ts;
 
 	(void)l; /* libev's cached time follows the wall clock, which jumps */
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+uint64_t loop_now(const struct loop *l)
+{
+	return loop_now_us(l) / 1000;
 }
 
 struct ev_loop *loop_ev(struct loop *l)

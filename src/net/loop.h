@@ -36,6 +36,8 @@ void loop_free(struct loop *l);
 unsigned loop_id(const struct loop *l);
 /** Milliseconds of a clock that never jumps. */
 uint64_t loop_now(const struct loop *l);
+/** Microseconds of the same. */
+uint64_t loop_now_us(const struct loop *l);
 struct ev_loop *loop_ev(struct loop *l);
 /** True in the thread that runs @l (or before any thread runs it). */
 bool loop_is_mine(const struct loop *l);

@@ -135,8 +135,6 @@ struct mux *mux_new(struct stream *carrier, struct bufq *early, const struct mux
 	m->carrier = carrier;
 	m->user = user;
 	m->conf = *conf;
-	if (m->conf.window == 0)
-		m->conf.window = MUX_WINDOW;
 	list_init(&m->sessions);
 	mux_tx_init(m);
 	m->heard_ms = loop_now(m->loop);
@@ -267,10 +265,8 @@ struct mux_session *mux_session_new(struct mux *m, uint16_t id, const struct mux
 	s->id = id;
 	s->net = req->net;
 	s->is_dgram = req->net == CONF_UDP;
-	s->window = m->conf.window;
-	s->granted = s->window;
+	mux_rx_open(s);
 	s->allowed = m->peer_ours ? m->peer_window : 0;
-	s->drained_ms = loop_now(m->loop);
 	list_init(&s->turn);
 	list_add_tail(&m->sessions, &s->all);
 	m->n_sessions++;
@@ -364,7 +360,7 @@ static struct buf *encode_new(const struct mux *m, uint16_t id, const struct mux
  * anything to tell, which may be before it reads on. */
 static void announce_trace(struct mux *m, uint16_t id)
 {
-	struct muxext x = {.has = MUXEXT_TRACE, .window = m->conf.window};
+	struct muxext x = {.has = MUXEXT_TRACE, .window = MUX_WINDOW_FIRST};
 
 	if (!m->said_hello)
 		x.has |= MUXEXT_HELLO;

@@ -55,7 +55,6 @@ struct mux_config {
 	bool ours;	 /* client: the peer is known to be one of ours before it says so */
 	bool xudp_single; /* one UDP session with id 0: no frames that its reader dislikes */
 	bool udp_only;	  /* server: a TCP session ends the carrier, unless it is traced */
-	uint32_t window; /* bytes a session may park; 0: the default */
 };
 
 struct mux_user {

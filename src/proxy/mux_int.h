@@ -9,6 +9,7 @@
 #include "proto/muxcool.h"
 #include "proto/muxext.h"
 #include "proxy/mux.h"
+#include "proxy/mux_window.h"
 
 enum {
 	/* What a session may hand to the scheduler before its user is told to wait. */
@@ -24,8 +25,8 @@ enum {
 	MUX_TX_DGRAM = 256 << 10,
 	/* Of small frames that wait: beyond it nobody is told of datagrams that came back. */
 	MUX_TX_BOUNCES = 16 << 10,
-	MUX_WINDOW = 1 << 20,
-	MUX_WINDOW_MAX = 8 << 20,
+	/* What a session may hold whose sender knows of no window, or not yet. */
+	MUX_PARKED = 1 << 20,
 	/* A reader that took nothing for this long has stopped. */
 	MUX_STALL_MS = 1000,
 	MUX_TICK_MS = 1000,
@@ -60,8 +61,7 @@ struct mux_session {
 
 	/* from the peer */
 	struct bufq rx;
-	uint64_t consumed, granted;
-	uint32_t window;
+	struct mux_window window; /* only if m->peer_ours */
 	uint64_t drained_ms; /* when the user last took something */
 
 	struct mux_verdict *verdict;
@@ -97,6 +97,7 @@ struct mux {
 	size_t rx_left;
 	uint16_t traced_id; /* the session with this id will be traced; 0: none */
 	struct mux_session *rx_waits_for; /* the reader that the carrier waits for */
+	uint64_t dry_since_us, dry_us; /* since when nothing is there to read, 0: something was; in all */
 
 	/* out */
 	struct list sparse, bulk;
@@ -126,6 +127,8 @@ void mux_session_drop(struct mux_session *s);
 void mux_die(struct mux *m, int err, const char *why);
 
 /* mux_rx.c */
+/** The receiving side of a new session. */
+void mux_rx_open(struct mux_session *s);
 void mux_rx_ready(struct mux *m);
 /** The user took bytes of @s: credit, and the carrier may go on. */
 void mux_rx_drained(struct mux_session *s, size_t n);

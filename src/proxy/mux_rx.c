@@ -63,6 +63,14 @@ void mux_rx_check_stall(struct mux *m)
 	mux_rx_ready(m);
 }
 
+/* What @s may hold. */
+static size_t bound(const struct mux_session *s)
+{
+	size_t granted = s->m->peer_ours ? mux_window_left(&s->window) : 0;
+
+	return granted > MUX_PARKED ? granted : (size_t)MUX_PARKED;
+}
+
 static void stream_payload(struct mux_session *s, size_t n)
 {
 	struct mux *m = s->m;
@@ -82,31 +90,43 @@ static void stream_payload(struct mux_session *s, size_t n)
 	}
 	if (!parked)
 		mux_stream_event(s, STREAM_READ);
-	if (s->rx.len > s->window)
+	if (s->rx.len > bound(s))
 		over_bound(s);
+}
+
+static struct mux_pace pace_of(const struct mux *m)
+{
+	return (struct mux_pace){loop_now_us(m->loop), m->dry_us, m->rtt_ms};
+}
+
+void mux_rx_open(struct mux_session *s)
+{
+	struct mux_pace pace = pace_of(s->m);
+
+	s->drained_ms = pace.now_us / 1000;
+	mux_window_open(&s->window, &pace);
+}
+
+static void renew(struct mux_session *s)
+{
+	struct mux_pace pace = pace_of(s->m);
+	struct muxext credit = {.has = MUXEXT_WINDOW,
+				.credit = mux_window_renew(&s->window, s->rx.len == 0, &pace)};
+
+	if (credit.credit)
+		mux_tx_ext(s->m, s->id, &credit);
 }
 
 void mux_rx_drained(struct mux_session *s, size_t n)
 {
 	struct mux *m = s->m;
 
-	s->consumed += n;
+	s->window.consumed += n;
 	s->drained_ms = loop_now(m->loop);
-	if (s->rx.len <= s->window / 2)
+	if (s->rx.len <= bound(s) / 2)
 		mux_rx_resume(s);
-	if (!m->peer_ours || m->ended || s->err)
-		return;
-	/* A reader that keeps up earns a larger window: the sender then never waits for a round
-	 * trip, however long it is. */
-	if (s->granted - s->consumed < s->window / 2) {
-		struct muxext credit = {.has = MUXEXT_WINDOW};
-
-		if (s->rx.len == 0 && s->window < MUX_WINDOW_MAX)
-			s->window *= 2;
-		credit.credit = (uint32_t)(s->consumed + s->window - s->granted);
-		s->granted += credit.credit;
-		mux_tx_ext(m, s->id, &credit);
-	}
+	if (m->peer_ours && !m->ended && !s->err && mux_window_is_low(&s->window))
+		renew(s);
 }
 
 static void request_from_frame(struct mux_request *req, const struct muxcool_frame *f)
@@ -157,7 +177,7 @@ static void hello(struct mux *m, uint16_t id, uint32_t capabilities, uint32_t wi
 	if (!m->said_hello && !m->conf.xudp_single) {
 		struct muxext mine = {.has = MUXEXT_HELLO,
 				      .capabilities = MUXEXT_CAP_ALL,
-				      .window = m->conf.window};
+				      .window = MUX_WINDOW_FIRST};
 
 		m->said_hello = true;
 		mux_tx_ext(m, id, &mine);
@@ -347,6 +367,19 @@ static int parse(struct mux *m)
 	return 0;
 }
 
+/* Much less than could have been read is all that was there. */
+static void heard(struct mux *m, size_t n)
+{
+	uint64_t now_us = loop_now_us(m->loop);
+
+	m->heard_ms = now_us / 1000;
+	if (m->dry_since_us)
+		m->dry_us += now_us - m->dry_since_us;
+	m->dry_since_us = n < STREAM_READ_MAX / 2 ? now_us : 0;
+	if (timer_on(&m->check))
+		timer_stop(&m->check);
+}
+
 void mux_rx_ready(struct mux *m)
 {
 	ssize_t n = 0;
@@ -354,11 +387,8 @@ void mux_rx_ready(struct mux *m)
 
 	if (bufq_empty(&m->in) || !m->rx_waits_for) {
 		n = stream_read(m->carrier, &m->in, STREAM_READ_FRAMED);
-		if (n > 0) {
-			m->heard_ms = loop_now(m->loop);
-			if (timer_on(&m->check))
-				timer_stop(&m->check);
-		}
+		if (n > 0)
+			heard(m, (size_t)n);
 	}
 	err = parse(m);
 	if (m->ended)

@@ -129,7 +129,7 @@ static void put_hello(struct mux *m, uint16_t id)
 {
 	struct muxext hello = {.has = MUXEXT_HELLO,
 			       .capabilities = MUXEXT_CAP_ALL,
-			       .window = m->conf.window};
+			       .window = MUX_WINDOW_FIRST};
 
 	if (m->said_hello || m->conf.role != MUX_CLIENT || (m->conf.xudp_single && !m->conf.ours))
 		return;
