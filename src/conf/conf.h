@@ -63,6 +63,7 @@ struct conf_control {
 };
 
 struct conf_arena;
+struct conf_shape;
 
 struct conf {
 	struct conf_log log;
@@ -82,6 +83,7 @@ struct conf {
 	struct conf_control control;
 	unsigned workers;	  /* ours: event loops; 0: one per core */
 	struct conf_sockopt own;  /* for sockets that belong to no inbound or outbound */
+	const struct conf_shape *shape; /* shape.h */
 	struct conf_arena *arena; /* private to this folder */
 };
 

@@ -11,6 +11,7 @@
 #include "conf/merge.h"
 #include "conf/msg.h"
 #include "conf/sections.h"
+#include "conf/shape.h"
 
 enum { WORKERS_MAX = 1024 };
 
@@ -117,6 +118,7 @@ static struct conf *build(struct json_doc *docs, size_t n, struct conf_msgs *msg
 	keep_names(c->arena, docs, n);
 	merge_docs(&ld, docs, n, &merged);
 	if (!conf_arena_failed(c->arena)) {
+		conf_shape_take(&ld, &merged);
 		parse_sections(&ld, &merged);
 		check_names(&ld);
 	}

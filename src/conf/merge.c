@@ -19,6 +19,11 @@ static const char *const section_keys[SEC_COUNT] = {
 	[SEC_WORKERS] = "workers",
 };
 
+const char *merge_section_name(enum section s)
+{
+	return section_keys[s];
+}
+
 static const char old_lists[] =
 	"belongs to very old files and would be ignored, use \"inbounds\" and \"outbounds\"";
 

@@ -52,6 +52,8 @@ struct merged {
  * is in the messages of @ld.
  */
 void merge_docs(struct load *ld, const struct json_doc *docs, size_t n, struct merged *out);
+/** Its key in a file. */
+const char *merge_section_name(enum section s);
 /** The node of an item, valid while @m and its documents are. */
 struct jnode merged_node(const struct merged_item *m);
 
