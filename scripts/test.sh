@@ -33,7 +33,7 @@ sanitized_lab() {
 		"matrix/*/garenne-garenne" "reverse/*/garenne-portal+garenne-bridge" \
 		"proxy/*/garenne" "xtls/*/garenne-garenne" "xtls/*/garenne-portal+garenne-bridge" \
 		real/ fault/stop-with fault/garbage fault/wrong fault/replayed \
-		fault/stale reality-server/strangers reality-server/ourselves reality-server/half-open
+		fault/stale mesh/reload reality-server/strangers reality-server/ourselves reality-server/half-open
 }
 
 run "build" make -s -j"$jobs"

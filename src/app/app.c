@@ -12,6 +12,7 @@
 #include "app/cli.h"
 #include "app/ctlsock.h"
 #include "app/kinds.h"
+#include "app/reload.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -56,6 +57,7 @@ struct app {
 	struct ledger *ledger;	 /* the same */
 	struct netmon_user on_network;
 	struct status_view view;
+	struct reloader *reloader; /* NULL: none */
 	struct ctlsock *ctlsock; /* NULL: none */
 	struct thread threads[CORE_LOOPS_MAX];
 	unsigned n_threads; /* besides the main one */
@@ -327,6 +329,7 @@ static void destroy(struct app *a)
 	struct core *c = &a->core;
 
 	atomic_store(&a->stopping, true);
+	reload_stop(a->reloader);
 	settle(c);
 	ctlsock_stop(a->ctlsock);
 	observatory_stop(a->observatory);
@@ -351,6 +354,7 @@ static void destroy(struct app *a)
 	core_fini(c);
 	ledger_free(a->ledger);
 	tls_ctx_free(a->dns_tls);
+	reload_free(a->reloader);
 	free(a->inbounds);
 	free(a->bridges);
 	buf_thread_exit();
@@ -520,7 +524,7 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-static void start_control(struct app *a)
+static void start_control(struct app *a, const struct files *files)
 {
 	a->view = (struct status_view){
 		.core = &a->core,
@@ -530,10 +534,11 @@ static void start_control(struct app *a)
 		.n_bridges = a->n_bridges,
 		.started_ms = loop_now(a->core.workers[0].loop),
 	};
-	a->ctlsock = ctlsock_start(&a->view, &a->stopping);
+	a->reloader = reload_new(&a->view, files, a->conf, &a->stopping);
+	a->ctlsock = ctlsock_start(&a->view, a->reloader, &a->stopping);
 }
 
-static int start(struct app *a)
+static int start(struct app *a, const struct files *files)
 {
 	struct loop *main_loop = a->core.workers[0].loop;
 
@@ -555,7 +560,7 @@ static int start(struct app *a)
 		bridge_start(a->bridges[i]);
 	if (a->observatory)
 		observatory_start(a->observatory);
-	start_control(a);
+	start_control(a, files);
 	a->on_network.on_change = on_network;
 	a->netmon = netmon_new(main_loop, &a->on_network);
 	for (unsigned i = 1; i < a->core.n_workers; i++) {
@@ -582,7 +587,7 @@ static void raise_limits(void)
 	}
 }
 
-int app_run(const struct conf *c)
+int app_run(const struct conf *c, const struct files *f)
 {
 	struct app *a = calloc(1, sizeof(*a));
 	int code = EXIT_OK;
@@ -598,7 +603,7 @@ int app_run(const struct conf *c)
 	raise_limits();
 	if (build(a, c) != 0) {
 		code = EXIT_CONFIG;
-	} else if (start(a) != 0) {
+	} else if (start(a, f) != 0) {
 		code = EXIT_START;
 		say_farewell(a);
 	} else {

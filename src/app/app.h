@@ -6,12 +6,14 @@
 #ifndef GARENNE_APP_APP_H
 #define GARENNE_APP_APP_H
 
+#include "app/files.h"
 #include "conf/conf.h"
 
 /** Builds all, opens no socket. An exit code of cli.h; faults are printed. Borrows @c. */
 int app_test(const struct conf *c);
-/** Runs until a signal says stop. An exit code of cli.h. Borrows @c. */
-int app_run(const struct conf *c);
+/** Runs until a signal says stop. An exit code of cli.h. Borrows @c, and @f, from which it came and
+ * may be read again. */
+int app_run(const struct conf *c, const struct files *f);
 
 struct core;
 struct loop;

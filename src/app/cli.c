@@ -8,6 +8,7 @@
 static const struct command *const commands[] = {
 	&cmd_run,
 	&cmd_check,
+	&cmd_reload,
 	&cmd_status,
 	&cmd_flows,
 	&cmd_why,

@@ -24,7 +24,7 @@ struct command {
 
 extern const struct command cmd_run, cmd_check, cmd_version, cmd_uuid, cmd_x25519;
 extern const struct command cmd_mldsa65, cmd_mlkem768;
-extern const struct command cmd_status, cmd_flows, cmd_why, cmd_trace, cmd_ping;
+extern const struct command cmd_reload, cmd_status, cmd_flows, cmd_why, cmd_trace, cmd_ping;
 extern const struct command cmd_tls_cert, cmd_tls_hash, cmd_tls_ping, cmd_convert;
 extern const struct command cmd_reality_check, cmd_audit;
 extern const struct command cmd_mesh_init, cmd_mesh_add, cmd_mesh_compile, cmd_mesh_check,

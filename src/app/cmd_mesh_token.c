@@ -179,7 +179,7 @@ static void say_stale(const struct token_job *j)
 		path_in(j, name, path);
 		if (!mesh_dir_same(path, text_of(j, (int)i)))
 			fprintf(stderr, "warning: %s is not what \"garenne mesh compile\" would write "
-					"now: do that, copy it to %s and restart it there, or it will "
+					"now: do that, copy it to %s and reload it there, or it will "
 					"not know %s\n", path, m->nodes[i].name, j->token.node);
 	}
 }

@@ -34,7 +34,7 @@ static int run(int argc, char **argv)
 	c = files_load(&f, &warnings);
 	if (!c)
 		return EXIT_CONFIG;
-	code = test ? app_test(c) : app_run(c);
+	code = test ? app_test(c) : app_run(c, &f);
 	if (test && code == EXIT_OK)
 		printf("Configuration OK.\n");
 	conf_free(c);

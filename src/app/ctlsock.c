@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "app/pinger.h"
+#include "app/reload.h"
 #include "app/tracer.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -20,7 +21,7 @@
 #include "proxy/intake.h"
 
 enum {
-	REQUEST_MAX = 4096,
+	REQUEST_MAX = 4 << 20, /* a whole configuration */
 	DEADLINE_MS = 30000,
 	CONNECTIONS_MAX = 64,
 	PATH_TEXT = 160,
@@ -28,6 +29,7 @@ enum {
 
 struct ctlsock {
 	const struct status_view *view;
+	struct reloader *reloader;
 	const atomic_bool *stopping;
 	struct listener_user on_listener;
 	struct listener *listener;
@@ -41,6 +43,7 @@ struct question {
 	struct intake intake;
 	struct tracer_user on_trace;
 	struct pinger_user on_ping;
+	struct reload_user on_reload;
 	bool talking, busy; /* busy: an answer is being prepared */
 	struct garbage garbage;
 };
@@ -145,7 +148,7 @@ static bool round_start(struct question *q, void (*visit)(struct survey *s, stru
 	return true;
 }
 
-/* ---- a trace, a ping ---- */
+/* ---- a trace, a ping, a reload ---- */
 
 static void answered(struct question *q, cJSON *result)
 {
@@ -189,6 +192,30 @@ static const char *ping_start(struct question *q, const cJSON *req)
 	return fault;
 }
 
+static void on_reloaded(struct reload_user *u, cJSON *result)
+{
+	answered(container_of(u, struct question, on_reload), result);
+}
+
+static const char *text_of(const cJSON *req, const char *key)
+{
+	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(req, key));
+}
+
+static const char *reload(struct question *q, const cJSON *req)
+{
+	struct reloader *r = q->owner->reloader;
+	const char *fault;
+
+	if (!r)
+		return "out of memory";
+	q->on_reload.on_reloaded = on_reloaded;
+	q->busy = true;
+	fault = reload_start(r, text_of(req, "name"), text_of(req, "text"), &q->on_reload);
+	q->busy = fault == NULL;
+	return fault;
+}
+
 /* ---- questions ---- */
 
 static void ask(struct question *q, const cJSON *req)
@@ -208,8 +235,11 @@ static void ask(struct question *q, const cJSON *req)
 		fault = trace_start(q, req);
 	else if (what && strcmp(what, "ping") == 0)
 		fault = ping_start(q, req);
+	else if (what && strcmp(what, "reload") == 0)
+		fault = reload(q, req);
 	else
-		fault = "found no known \"do\", expected status, flows, why with an id, trace or ping";
+		fault = "found no known \"do\", expected status, flows, why with an id, trace, ping or "
+			"reload";
 	if (!ok)
 		fault = "out of memory";
 	if (fault)
@@ -341,7 +371,8 @@ static const char *socket_path(const struct conf_control *conf, char *out, size_
 	return out;
 }
 
-struct ctlsock *ctlsock_start(const struct status_view *v, const atomic_bool *stopping)
+struct ctlsock *ctlsock_start(const struct status_view *v, struct reloader *r,
+			      const atomic_bool *stopping)
 {
 	const struct conf_control *conf = &v->core->conf->control;
 	char path[PATH_TEXT], why[NET_WHY_MAX];
@@ -351,6 +382,7 @@ struct ctlsock *ctlsock_start(const struct status_view *v, const atomic_bool *st
 	if (!c)
 		return NULL;
 	c->view = v;
+	c->reloader = r;
 	c->stopping = stopping;
 	c->on_listener = (struct listener_user){.on_accept = on_accept, .may_accept = may_accept};
 	c->listener = listener_new(v->core->workers[0].loop, &spec, &c->on_listener, why);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { MESSAGE_MAX = 1024 };
@@ -31,6 +32,14 @@ void files_default(struct files *f)
 			}
 		}
 	files_add(f, "-");
+}
+
+bool files_have_stdin(const struct files *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (strcmp(f->name[i], "-") == 0 || strcmp(f->name[i], "stdin:") == 0)
+			return true;
+	return false;
 }
 
 struct conf *files_load(const struct files *f, size_t *warnings)

@@ -20,6 +20,8 @@ bool files_add(struct files *f, const char *name);
 /** Without any, what Xray looks for: config.json(c) here, then in $XRAY_LOCATION_CONFIG; else standard
  * input. */
 void files_default(struct files *f);
+/** Is one of them standard input, which cannot be read again? */
+bool files_have_stdin(const struct files *f);
 /** Loads and prints every message to standard error, prefixed for humans. Gives, or NULL. */
 struct conf *files_load(const struct files *f, size_t *warnings);
 

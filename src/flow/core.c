@@ -31,22 +31,30 @@ struct outbound *core_outbound(const struct core *c, const char *tag)
 	return NULL;
 }
 
+int core_reserve_outbounds(struct core *c, size_t n)
+{
+	size_t cap = c->cap_outbounds ? c->cap_outbounds : 16;
+	struct outbound **grown;
+
+	while (cap < c->n_outbounds + n)
+		cap *= 2;
+	if (cap == c->cap_outbounds)
+		return 0;
+	grown = realloc(c->outbounds, cap * sizeof(*grown));
+	if (!grown)
+		return -ERR_NOMEM;
+	c->outbounds = grown;
+	c->cap_outbounds = cap;
+	return 0;
+}
+
 int core_add_outbound(struct core *c, struct outbound *o)
 {
-	if (core_outbound(c, o->tag)) {
-		o->ops->free(o);
-		return -ERR_LIMIT;
-	}
-	if (c->n_outbounds == c->cap_outbounds) {
-		size_t cap = c->cap_outbounds ? c->cap_outbounds * 2 : 16;
-		struct outbound **grown = realloc(c->outbounds, cap * sizeof(*grown));
+	int err = core_outbound(c, o->tag) ? -ERR_LIMIT : core_reserve_outbounds(c, 1);
 
-		if (!grown) {
-			o->ops->free(o);
-			return -ERR_NOMEM;
-		}
-		c->outbounds = grown;
-		c->cap_outbounds = cap;
+	if (err) {
+		o->ops->free(o);
+		return err;
 	}
 	c->outbounds[c->n_outbounds++] = o;
 	o->number = c->n_outbounds;

@@ -31,7 +31,8 @@ struct worker {
 	struct list flows; /* all live ones */
 	size_t n_flows;
 	struct history *history; /* NULL when memory was out */
-	struct tally *tallies;	 /* one per outbound; NULL before the first flow ended */
+	struct tally *tallies;	 /* one per outbound, by number; NULL before the first flow ended */
+	size_t n_tallies;	 /* fewer than outbounds where none of the later ones was used */
 	struct list strangers;	 /* see stranger.h */
 	size_t n_strangers;
 	uint64_t next_flow;
@@ -61,7 +62,10 @@ struct core {
 
 struct worker *core_worker(struct core *c, const struct loop *l);
 struct resolver *core_resolver(struct core *c, const struct loop *l);
-/** Takes @o. -ERR_LIMIT when the tag is taken, -ERR_NOMEM. Before the loops run. */
+/** Room for @n more outbounds. 0 or -ERR_NOMEM. Before the loops run, or while they stand still. */
+int core_reserve_outbounds(struct core *c, size_t n);
+/** Takes @o. -ERR_LIMIT when the tag is taken, -ERR_NOMEM. Before the loops run, or, for one for
+ * which there is room, while they stand still. */
 int core_add_outbound(struct core *c, struct outbound *o);
 /** NULL when there is none with this tag; "" finds nothing. */
 struct outbound *core_outbound(const struct core *c, const char *tag);

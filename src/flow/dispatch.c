@@ -30,6 +30,7 @@ struct lookup {
 	struct flow *f;
 	struct flow_opening opening;
 	struct resolve_req req;
+	const struct router *router; /* that it began with: @pick goes on there */
 	struct route_pick pick;
 	struct ip ips[RESOLVE_MAX];
 	struct garbage garbage;
@@ -353,7 +354,7 @@ static void on_resolved(struct resolve_req *q, const struct resolve_result *res)
 	a.n_ips = res->err ? 0 : res->n;
 	memcpy(k->ips, res->ip, sizeof(k->ips));
 	a.ips = k->ips;
-	router_pick(f->core->router, &a, &k->pick);
+	router_pick(k->router, &a, &k->pick);
 	lookup_free(k);
 	picked(f, &k->pick);
 }
@@ -367,6 +368,7 @@ static void look_up(struct flow *f, const struct route_pick *p)
 		return;
 	}
 	k->f = f;
+	k->router = f->core->router;
 	k->pick = *p;
 	k->opening.cancel = on_cancel;
 	f->opening = &k->opening;

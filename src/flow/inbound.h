@@ -15,6 +15,7 @@
 
 struct inbound;
 struct inbound_listener;
+struct renewal;
 struct transport_server;
 
 /* What is known of a connection when the protocol gets it. */
@@ -36,6 +37,9 @@ struct inbound_ops {
 	int (*start)(struct inbound *in);
 	/* Optional: no new flows from now on. */
 	void (*stop)(struct inbound *in);
+	/* Optional: what it takes over of @next, which differs from in->conf in what
+	 * conf/shape.h leaves free and outlives @in. Gives; NULL when memory is out. */
+	struct renewal *(*renewal)(struct inbound *in, const struct conf_inbound *next);
 	/* The loops are not running any more. */
 	void (*free)(struct inbound *in);
 };

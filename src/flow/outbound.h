@@ -14,7 +14,9 @@
 #include "base/addr.h"
 #include "flow/flow.h"
 
+struct conf_outbound;
 struct observe_stats;
+struct renewal;
 
 struct outbound_ops {
 	const char *protocol;
@@ -32,6 +34,8 @@ struct outbound_ops {
 	/* Optional, absent is never: may a flow of echo exchanges (proto/echo.h) be opened here?
 	 * Only if whoever ends it understands them. True also when open() finds out. Any thread. */
 	bool (*echoes)(const struct outbound *o);
+	/* Optional: as an inbound's (inbound.h). */
+	struct renewal *(*renewal)(struct outbound *o, const struct conf_outbound *next);
 	/* Stops all activity; the loops are not running any more. */
 	void (*free)(struct outbound *o);
 };

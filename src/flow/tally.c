@@ -2,8 +2,21 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "flow/core.h"
+
+static bool grow(struct worker *w, size_t n)
+{
+	struct tally *more = realloc(w->tallies, n * sizeof(*more));
+
+	if (!more)
+		return false;
+	memset(more + w->n_tallies, 0, (n - w->n_tallies) * sizeof(*more));
+	w->tallies = more;
+	w->n_tallies = n;
+	return true;
+}
 
 static struct tally *tally_of(const struct flow *f)
 {
@@ -12,9 +25,9 @@ static struct tally *tally_of(const struct flow *f)
 
 	if (!f->out || f->out->number == 0)
 		return NULL;
-	if (!w->tallies)
-		w->tallies = calloc(c->n_outbounds, sizeof(*w->tallies));
-	return w->tallies ? &w->tallies[f->out->number - 1] : NULL;
+	if (f->out->number > w->n_tallies && !grow(w, c->n_outbounds))
+		return NULL;
+	return &w->tallies[f->out->number - 1];
 }
 
 void tally_add(const struct flow *f, int err, const char *why)

@@ -80,6 +80,12 @@ struct reality_server *reality_server_new(const struct conf_reality_server *c, c
 	return rs;
 }
 
+void reality_server_renew(struct reality_server *rs, const struct conf_reality_server *c)
+{
+	rs->rules.short_ids = c->short_ids;
+	rs->rules.n_short_ids = c->n_short_ids;
+}
+
 void reality_server_free(struct reality_server *rs)
 {
 	if (!rs)

@@ -57,6 +57,8 @@ struct reality_peer {
 struct reality_server *reality_server_new(const struct conf_reality_server *c, char *why);
 /** Nothing may be under way. Takes NULL too. */
 void reality_server_free(struct reality_server *rs);
+/** The short ids of @c count from now on. Borrows it; no loop runs during the call. */
+void reality_server_renew(struct reality_server *rs, const struct conf_reality_server *c);
 
 /** Lets @l find out what the target sends after handshakes (reality_probe.h); ends with
  * reality_server_unwatch, in the same thread. Borrows @r until then. */

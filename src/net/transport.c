@@ -104,6 +104,12 @@ void transport_server_unwatch(struct transport_server *t)
 		reality_server_unwatch(t->reality);
 }
 
+void transport_server_renew(struct transport_server *t, const struct conf_stream *c)
+{
+	if (t->reality)
+		reality_server_renew(t->reality, c->reality);
+}
+
 size_t transport_server_busy(const struct transport_server *t, unsigned loop_id)
 {
 	return t->lanes[loop_id].n;

@@ -65,6 +65,9 @@ void transport_server_free(struct transport_server *t);
 void transport_server_watch(struct transport_server *t, struct loop *l, struct resolver *r,
 			    const struct conf_sockopt *opts);
 void transport_server_unwatch(struct transport_server *t);
+/** What of @c may change while it runs counts from now on (conf/shape.h). Borrows it; no loop runs
+ * during the call. */
+void transport_server_renew(struct transport_server *t, const struct conf_stream *c);
 /**
  * Takes @lower, on its loop. Calls back once: from inside when there is nothing
  * to do (no security, no PROXY header) or memory is out, else from the loop.

@@ -6,7 +6,9 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "flow/flow.h"
+#include "flow/renewal.h"
 #include "net/stream_tls.h"
+#include "net/transport.h"
 #include "proto/muxcool.h"
 #include "proto/muxext.h"
 #include "proto/vless.h"
@@ -390,6 +392,56 @@ static void vless_serve(struct inbound *in, struct stream *s, const struct conn_
 	intake_start(&c->intake, s, NULL, &terms, &c->on_intake);
 }
 
+static bool offers_vision(const struct conf_in_vless *conf)
+{
+	for (size_t i = 0; i < conf->n_users; i++)
+		if (conf->users[i].flow != CONF_FLOW_NONE)
+			return true;
+	return false;
+}
+
+struct vless_renewal {
+	struct renewal r;
+	struct in_vless *v;
+	const struct conf_inbound *next;
+	struct vless_users *users;
+};
+
+static void renewal_apply(struct renewal *r)
+{
+	struct vless_renewal *n = container_of(r, struct vless_renewal, r);
+	struct vless_users *old = n->v->users;
+
+	n->v->users = n->users;
+	n->users = old;
+	n->v->vision = offers_vision(&n->next->vless);
+	transport_server_renew(n->v->in.transport, &n->next->stream);
+}
+
+static void renewal_free(struct renewal *r)
+{
+	struct vless_renewal *n = container_of(r, struct vless_renewal, r);
+
+	vless_users_free(n->users);
+	free(n);
+}
+
+static struct renewal *vless_renewal(struct inbound *in, const struct conf_inbound *next)
+{
+	struct vless_renewal *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return NULL;
+	n->r = (struct renewal){.apply = renewal_apply, .free = renewal_free};
+	n->v = container_of(in, struct in_vless, in);
+	n->next = next;
+	n->users = vless_users_new(next->vless.users, next->vless.n_users);
+	if (n->users)
+		return &n->r;
+	free(n);
+	return NULL;
+}
+
 static void vless_free(struct inbound *in)
 {
 	struct in_vless *v = container_of(in, struct in_vless, in);
@@ -401,16 +453,9 @@ static void vless_free(struct inbound *in)
 static const struct inbound_ops vless_ops = {
 	.protocol = "vless",
 	.serve = vless_serve,
+	.renewal = vless_renewal,
 	.free = vless_free,
 };
-
-static bool offers_vision(const struct conf_in_vless *conf)
-{
-	for (size_t i = 0; i < conf->n_users; i++)
-		if (conf->users[i].flow != CONF_FLOW_NONE)
-			return true;
-	return false;
-}
 
 struct inbound *in_vless_new(struct core *c, const struct conf_inbound *conf)
 {

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "flow/renewal.h"
 #include "proto/dnsmsg.h"
 #include "proxy/dns_desk.h"
 #include "proxy/pkt.h"
@@ -235,12 +236,6 @@ static void dns_free(struct outbound *ob)
 	free(o);
 }
 
-static const struct outbound_ops dns_ops = {
-	.protocol = "dns",
-	.open = dns_open,
-	.free = dns_free,
-};
-
 static void report_line(void *ctx, enum route_level level, const struct conf_at *at,
 			const char *text)
 {
@@ -248,6 +243,56 @@ static void report_line(void *ctx, enum route_level level, const struct conf_at 
 	log_line(level == ROUTE_ERROR ? LOG_ERROR : LOG_WARN, 0, "dns", "%s:%d: %s: %s", at->file,
 		 at->line, at->path, text);
 }
+
+struct dns_renewal {
+	struct renewal r;
+	struct out_dns *o;
+	struct dns_zone *zone;
+};
+
+static void renewal_apply(struct renewal *r)
+{
+	struct dns_renewal *n = container_of(r, struct dns_renewal, r);
+	struct dns_zone *old = n->o->zone;
+
+	n->o->desk.zone = n->zone;
+	n->o->zone = n->zone;
+	n->zone = old;
+}
+
+static void renewal_free(struct renewal *r)
+{
+	struct dns_renewal *n = container_of(r, struct dns_renewal, r);
+
+	dns_zone_free(n->zone);
+	free(n);
+}
+
+static struct renewal *dns_renewal(struct outbound *o, const struct conf_outbound *next)
+{
+	struct route_report report = {.msg = report_line};
+	struct dns_renewal *n = calloc(1, sizeof(*n));
+	struct lists *lists = lists_new();
+
+	if (n && lists) {
+		n->r = (struct renewal){.apply = renewal_apply, .free = renewal_free};
+		n->o = container_of(o, struct out_dns, o);
+		if (next->dns.zones.n)
+			n->zone = dns_zone_new(&next->dns, lists, &report);
+	}
+	lists_free(lists);
+	if (n && n->o && (n->zone || next->dns.zones.n == 0))
+		return &n->r;
+	free(n);
+	return NULL;
+}
+
+static const struct outbound_ops dns_ops = {
+	.protocol = "dns",
+	.open = dns_open,
+	.renewal = dns_renewal,
+	.free = dns_free,
+};
 
 struct outbound *out_dns_new(struct core *c, const struct conf_outbound *conf)
 {
