@@ -106,6 +106,8 @@ static void visit_outbounds(const struct status_view *v, const struct worker *w,
 		cJSON *row = cJSON_GetArrayItem(list, (int)i);
 		bool home = o->home ? o->home == w->loop : w == &c->workers[0];
 
+		if (!row) /* it came by a reload, after this round had begun */
+			return;
 		if (i < w->n_tallies)
 			add_tally(&w->tallies[i], loop_now(w->loop), row);
 		if (!home)
