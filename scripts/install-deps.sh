@@ -13,7 +13,8 @@ libqrencode-dev libpcre2-dev libnl-3-dev libbrotli-dev zlib1g-dev libzstd-dev li
 hosts="python3 iproute2 iputils-ping nftables util-linux curl openssl"
 # clang and its runtime fuzz; the rest are programs to talk to, and Go modules need CAs.
 tests="clang libclang-rt-14-dev llvm-14 ca-certificates procps dbus-daemon v2ray shadowsocks-libev
-nginx-light stunnel4 iperf3 bind9-dnsutils unbound valgrind nmap tshark systemd"
+nginx-light stunnel4 iperf3 bind9-dnsutils unbound valgrind nmap tshark systemd
+python3-prometheus-client"
 # What the benchmarks compare the mesh with.
 others="openvpn tinc wireguard-go wireguard-tools"
 services="v2ray shadowsocks-libev nginx stunnel4 unbound openvpn tinc"

@@ -3,6 +3,7 @@
 
 #include "app/ask.h"
 #include "app/cli.h"
+#include "app/metrics.h"
 #include "app/opts.h"
 
 enum { SHORT = 32 };
@@ -150,10 +151,11 @@ static void print_status(const cJSON *a)
 static int run(int argc, char **argv)
 {
 	const char *socket = NULL;
-	bool json = false;
+	bool json = false, metrics = false;
 	const struct opts table[] = {
 		{.name = "socket", .text = &socket},
 		{.name = "json", .flag = &json},
+		{.name = "metrics", .flag = &metrics},
 		{.name = NULL},
 	};
 	int code = opts_parse(&cmd_status, table, argc, argv, NULL);
@@ -165,7 +167,9 @@ static int run(int argc, char **argv)
 	req = cJSON_CreateObject();
 	cJSON_AddStringToObject(req, "do", "status");
 	code = ask(&cmd_status, socket, req, &got);
-	for (size_t i = 0; i < got.n; i++) {
+	if (metrics)
+		metrics_print(stdout, &got);
+	for (size_t i = 0; i < got.n && !metrics; i++) {
 		char *text = json ? cJSON_Print(got.v[i]) : NULL;
 
 		if (text)
@@ -184,9 +188,10 @@ static int run(int argc, char **argv)
 const struct command cmd_status = {
 	.name = "status",
 	.brief = "what a running program does: portals, bridges, outbounds, last errors",
-	.usage = "usage: garenne status [--json] [--socket PATH]\n\n"
+	.usage = "usage: garenne status [--json | --metrics] [--socket PATH]\n\n"
 		 "Asks every garenne of this user that runs here (root: those of the system).\n\n"
 		 "  --json         the whole answer, for programs\n"
+		 "  --metrics      a page for Prometheus\n"
 		 "  --socket PATH  ask this one: \"control\": {\"socket\": ...} in its file\n",
 	.run = run,
 };

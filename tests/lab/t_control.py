@@ -69,6 +69,67 @@ def states(t):
         raise LabError(f"status says nothing of it: {out}")
 
 
+# Reads a page as Prometheus' own library for Python does; a line per sample.
+PARSE = """
+import json, sys
+try:
+    from prometheus_client.parser import text_string_to_metric_families as parse
+except ImportError:
+    sys.exit(3)
+for family in parse(sys.stdin.read()):
+    for s in family.samples:
+        print(json.dumps([s.name, s.labels, s.value, family.type]))
+"""
+
+
+def samples(page):
+    p = subprocess.run(["/usr/bin/python3", "-c", PARSE], input=page, capture_output=True,
+                       text=True, timeout=30)
+    if p.returncode == 3:
+        raise Skip("python3-prometheus-client is not installed")
+    if p.returncode != 0:
+        raise LabError(f"not a page for Prometheus: {p.stderr[-500:]}")
+    return [json.loads(line) for line in p.stdout.splitlines()]
+
+
+@test("control/metrics")
+def metrics(t):
+    """What status says, as Prometheus reads it, with a tag that wants to be escaped."""
+    s = Scene(t)
+    if not s.ours:
+        raise Skip("only ours has a control socket")
+    portal = with_socket(s, load("s1/portal"), "hub")
+    portal["outbounds"].append({"tag": 'a "quoted\\\n tag', "protocol": "blackhole"})
+    s = s.triangle(portal=portal, bridge=with_socket(s, load("s1/bridge"), "home"))
+    s.page()
+
+    def read(name):
+        code, page = ask(s, "status", "--metrics", "--socket",
+                         os.path.join(t.dir, name + ".sock"))
+        if code != 0:
+            raise LabError(f"exit {code}: {page}")
+        return samples(page)
+
+    def value(got, name, **labels):
+        found = [(v, kind) for n, have, v, kind in got
+                 if n == name and all(have.get(k) == x for k, x in labels.items())]
+        if len(found) != 1:
+            raise LabError(f"{name} {labels}: {found}")
+        return found[0]
+    until(lambda: value(read("hub"), "garenne_served_total", outbound="portal")[0] > 0, 10,
+          "the page is counted")
+    hub, home = read("hub"), read("home")
+    for got, want, name, labels in (
+            (hub, (1, "gauge"), "garenne_portal_up", {"node": "hub", "portal": "portal"}),
+            (hub, (0, "counter"), "garenne_served_total", {"outbound": 'a "quoted\\\n tag'}),
+            (home, (1, "gauge"), "garenne_bridge_up", {"node": "home", "bridge": "bridge"}),
+            (home, (1, "gauge"), "garenne_info", {"node": "home"})):
+        if value(got, name, **labels) != want:
+            raise LabError(f"{name} {labels}: {value(got, name, **labels)}, not {want}")
+    if value(hub, "garenne_portal_carriers", portal="portal")[0] < 1:
+        raise LabError("no carriers")
+
+
 @test("control/why")
 def why(t):
     """The story of a flow that failed, by its number in the log."""
