@@ -5,39 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/pause.h"
-#include "base/err.h"
+#include "app/takeover.h"
 #include "base/log.h"
 #include "conf/shape.h"
 #include "crypto/rand.h"
 #include "crypto/secret.h"
-#include "flow/inbound.h"
-#include "flow/renewal.h"
-#include "proxy/portal.h"
 #include "route/lists.h"
 #include "route/router.h"
 
 enum { FAULT_MAX = 256, LINE_MAX_ = 1024 };
-
-/* A configuration that came later than the first, with what was put in place for it; after that
- * @router and @renewals hold what it has replaced. */
-struct version {
-	struct list node;
-	struct conf *conf;
-	struct router *router;
-	struct list renewals;
-	struct outbound **portals; /* the core's, once there */
-	size_t n_portals;
-	struct core *core;
-	int err;
-};
 
 struct reloader {
 	const struct status_view *view;
 	const struct files *files;
 	const struct conf *running;
 	const atomic_bool *stopping;
-	struct list versions; /* the newest first: its router was made of what the next one holds */
+	struct list takeovers; /* the newest first: what it replaced was made of what the next one holds */
 	struct reload_user *user; /* while a thread reads */
 	pthread_t thread;
 };
@@ -134,138 +117,6 @@ static void *read_all(void *arg)
 	return NULL;
 }
 
-/* ---- putting it in place ---- */
-
-static void renewals_free(struct list *l)
-{
-	while (!list_empty(l)) {
-		struct renewal *r = list_first(l, struct renewal, node);
-
-		list_del(&r->node);
-		r->free(r);
-	}
-}
-
-/* One that was not put in place, or after the loops. */
-static void version_free(struct version *v, bool in_use)
-{
-	renewals_free(&v->renewals);
-	for (size_t i = 0; i < v->n_portals && !in_use; i++)
-		v->portals[i]->ops->free(v->portals[i]);
-	free(v->portals);
-	router_free(v->router);
-	conf_free(v->conf);
-	free(v);
-}
-
-static int keep(struct version *v, struct renewal *r)
-{
-	if (!r)
-		return -ERR_NOMEM;
-	list_add_tail(&v->renewals, &r->node);
-	return 0;
-}
-
-/* In the order of the files, which is that of the objects. */
-static int make_renewals(struct reloader *r, struct version *v)
-{
-	struct core *core = r->view->core;
-	int err = 0;
-
-	for (size_t i = 0; i < v->conf->n_inbounds && !err; i++) {
-		struct inbound *in = r->view->inbounds[i];
-
-		if (in->ops->renewal)
-			err = keep(v, in->ops->renewal(in, &v->conf->inbounds[i]));
-	}
-	for (size_t i = 0; i < v->conf->n_outbounds && !err; i++) {
-		struct outbound *o = core->outbounds[i];
-
-		if (o->ops->renewal)
-			err = keep(v, o->ops->renewal(o, &v->conf->outbounds[i]));
-	}
-	return err;
-}
-
-static bool has_portal(const struct version *v, const char *tag)
-{
-	for (size_t i = 0; i < v->n_portals; i++)
-		if (strcmp(v->portals[i]->tag, tag) == 0)
-			return true;
-	return core_outbound(v->core, tag) != NULL;
-}
-
-static int make_portal(struct version *v, const char *tag)
-{
-	struct outbound **more;
-
-	if (!*tag || has_portal(v, tag))
-		return 0;
-	more = realloc(v->portals, (v->n_portals + 1) * sizeof(*more));
-	if (!more)
-		return -ERR_NOMEM;
-	v->portals = more;
-	more[v->n_portals] = portal_new_vless(v->core, tag);
-	if (!more[v->n_portals])
-		return -ERR_NOMEM;
-	v->n_portals++;
-	return 0;
-}
-
-static int make_portals(struct version *v)
-{
-	int err = 0;
-
-	for (size_t i = 0; i < v->conf->n_inbounds; i++) {
-		const struct conf_inbound *in = &v->conf->inbounds[i];
-
-		for (size_t u = 0; in->proto == CONF_IN_VLESS && u < in->vless.n_users && !err; u++)
-			err = make_portal(v, in->vless.users[u].reverse_tag);
-	}
-	return err;
-}
-
-/* All loops stand still. */
-static void put_in_place(void *ctx)
-{
-	struct version *v = ctx;
-	struct router *old = v->core->router;
-	struct renewal *r;
-
-	v->err = core_reserve_outbounds(v->core, v->n_portals);
-	if (v->err)
-		return;
-	for (size_t i = 0; i < v->n_portals; i++)
-		core_add_outbound(v->core, v->portals[i]);
-	list_each(r, &v->renewals, node)
-		r->apply(r);
-	v->core->router = v->router;
-	v->router = old;
-}
-
-/* Takes what @rd has read. */
-static struct version *take_over(struct reloader *r, struct reading *rd)
-{
-	struct version *v = calloc(1, sizeof(*v));
-
-	if (!v)
-		return NULL;
-	list_init(&v->renewals);
-	v->core = r->view->core;
-	v->conf = rd->conf;
-	v->router = rd->router;
-	rd->conf = NULL;
-	rd->router = NULL;
-	if (make_renewals(r, v) == 0 && make_portals(v) == 0 &&
-	    pause_all(v->core, put_in_place, v) == 0 && v->err == 0) {
-		list_add_head(&r->versions, &v->node);
-		r->running = v->conf;
-		return v;
-	}
-	version_free(v, false);
-	return NULL;
-}
-
 /* ---- words ---- */
 
 static size_t count_users(const struct conf *c)
@@ -298,26 +149,36 @@ static void say_fault(const struct reading *rd, cJSON *out)
 	log_warn("app", "a reload was refused: %s", fault);
 }
 
-static void log_version(const struct version *v)
-{
-	log_warn("app", "another configuration: users %zu, rules %zu, new portals %zu",
-		 count_users(v->conf), v->conf->routing.n_rules, v->n_portals);
-}
-
-/* @v: NULL when nothing had changed. */
-static void describe(const struct reloader *r, const struct version *v, struct reading *rd,
+/* @t: NULL when nothing had changed. */
+static void describe(const struct reloader *r, const struct takeover *t, struct reading *rd,
 		     cJSON *out)
 {
 	cJSON *portals = cJSON_AddArrayToObject(out, "portals");
 
 	cJSON_AddStringToObject(out, "node", r->view->core->node);
-	cJSON_AddBoolToObject(out, "changed", v != NULL);
+	cJSON_AddBoolToObject(out, "changed", t != NULL);
 	cJSON_AddItemToObject(out, "messages", rd->messages);
 	rd->messages = NULL;
 	cJSON_AddNumberToObject(out, "users", (double)count_users(r->running));
 	cJSON_AddNumberToObject(out, "rules", (double)r->running->routing.n_rules);
-	for (size_t i = 0; v && i < v->n_portals; i++)
-		cJSON_AddItemToArray(portals, cJSON_CreateString(v->portals[i]->tag));
+	for (size_t i = 0; t && i < t->n_portals; i++)
+		cJSON_AddItemToArray(portals, cJSON_CreateString(t->portals[i]->tag));
+}
+
+/* Puts what @rd has read in place; NULL when memory was out. */
+static struct takeover *take_over(struct reloader *r, struct reading *rd)
+{
+	struct takeover *t = takeover_make(r->view->core, r->view->inbounds, rd->conf, rd->router);
+
+	rd->conf = NULL;
+	rd->router = NULL;
+	if (!t)
+		return NULL;
+	list_add_head(&r->takeovers, &t->node);
+	r->running = t->conf;
+	log_warn("app", "another configuration: users %zu, rules %zu, new portals %zu",
+		 count_users(t->conf), t->conf->routing.n_rules, t->n_portals);
+	return t;
 }
 
 static void on_read(struct loop *l, struct post *p)
@@ -326,7 +187,7 @@ static void on_read(struct loop *l, struct post *p)
 	struct reloader *r = rd->owner;
 	struct reload_user *u = r->user;
 	cJSON *out = cJSON_CreateObject();
-	struct version *v = NULL;
+	struct takeover *t = NULL;
 
 	(void)l;
 	if (u) /* else reload_stop has waited for it */
@@ -334,11 +195,9 @@ static void on_read(struct loop *l, struct post *p)
 	r->user = NULL;
 	if (u && !atomic_load(r->stopping)) {
 		if (!*rd->fault && !rd->same)
-			v = take_over(r, rd);
-		if (v)
-			log_version(v);
-		if (v || rd->same)
-			describe(r, v, rd, out);
+			t = take_over(r, rd);
+		if (t || rd->same)
+			describe(r, t, rd, out);
 		else
 			say_fault(rd, out);
 		u->on_reloaded(u, out);
@@ -387,7 +246,7 @@ struct reloader *reload_new(const struct status_view *v, const struct files *fil
 	r->files = files;
 	r->running = running;
 	r->stopping = stopping;
-	list_init(&r->versions);
+	list_init(&r->takeovers);
 	return r;
 }
 
@@ -403,11 +262,11 @@ void reload_free(struct reloader *r)
 {
 	if (!r)
 		return;
-	while (!list_empty(&r->versions)) {
-		struct version *v = list_first(&r->versions, struct version, node);
+	while (!list_empty(&r->takeovers)) {
+		struct takeover *t = list_first(&r->takeovers, struct takeover, node);
 
-		list_del(&v->node);
-		version_free(v, true);
+		list_del(&t->node);
+		takeover_free(t);
 	}
 	free(r);
 }
