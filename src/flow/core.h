@@ -1,6 +1,8 @@
 /*
  * What all flows share: the loops, the outbounds by tag, the router, the
- * policies. Built once by app before any loop runs, read-only afterwards.
+ * policies. Built once by app before any loop runs, read-only afterwards but for
+ * a reload, which happens while no loop runs: nobody who looks at the router or
+ * the table of outbounds keeps it for a later event.
  */
 #ifndef GARENNE_FLOW_CORE_H
 #define GARENNE_FLOW_CORE_H

@@ -69,6 +69,37 @@ def states(t):
         raise LabError(f"status says nothing of it: {out}")
 
 
+@test("control/reload")
+def reload(t):
+    """The program's own file, read again: a rule more, a fault, and that rule gone again."""
+    s = Scene(t)
+    if not s.ours:
+        raise Skip("only ours has a control socket")
+    conf = with_socket(s, load("s1/portal"), "hub")
+    s = s.triangle(portal=conf, bridge=with_socket(s, load("s1/bridge"), "home"))
+    sock, way = os.path.join(t.dir, "hub.sock"), conf["routing"]["rules"][0]
+    s.page()
+
+    def read(text, code, said):
+        t.write("portal.json", text)
+        got = ask(s, "reload", "--socket", sock)
+        if got[0] != code or said not in got[1]:
+            raise LabError(f"reload: {got}, not {code} and {said!r}")
+    shut = {**way, "port": 8081, "outboundTag": "block"}
+    conf["routing"]["rules"] = [shut, way]
+    read(json.dumps(conf), 0, "hub: taken over, users 0, rules 2")
+    s.no_page()
+    read(json.dumps(conf)[:-1], 1, "nothing was changed: the configuration has errors")
+    s.no_page()
+    conf["routing"]["rules"] = [way]
+    read(json.dumps(conf), 0, "hub: taken over, users 0, rules 1")
+    s.page()
+    read(json.dumps(conf), 0, "hub: nothing had changed, users 0, rules 1")
+    conf["inbounds"][0]["port"] = 5556
+    read(json.dumps(conf), 1, "inbounds[0] (incoming) has changed, which needs a restart")
+    s.page()
+
+
 # Reads a page as Prometheus' own library for Python does; a line per sample.
 PARSE = """
 import json, sys
