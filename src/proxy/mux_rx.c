@@ -96,7 +96,9 @@ static void stream_payload(struct mux_session *s, size_t n)
 
 static struct mux_pace pace_of(const struct mux *m)
 {
-	return (struct mux_pace){loop_now_us(m->loop), m->dry_us, m->rtt_ms};
+	uint64_t now = loop_now_us(m->loop), dry = m->dry_since_us ? now - m->dry_since_us : 0;
+
+	return (struct mux_pace){.now_us = now, .dry_us = m->dry_us + dry, .rtt_ms = m->rtt_ms};
 }
 
 void mux_rx_open(struct mux_session *s)
