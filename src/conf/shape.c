@@ -96,28 +96,27 @@ static void take_items(struct load *ld, const char *list, const struct merged_li
 			 cJSON_IsString(tag) ? " (" : "",
 			 cJSON_IsString(tag) ? tag->valuestring : "", cJSON_IsString(tag) ? ")" : "");
 		parts[i].name = conf_arena_text(ld->arena, span_str(name));
-		parts[i].digest = digest(0, v, open ? keys : NULL, "");
+		parts[i].whole = digest(0, v, NULL, "");
+		parts[i].digest = open ? digest(0, v, keys, "") : parts[i].whole;
 		if (open && keys == &in_keys)
 			take_users(ld, users_of(v), &parts[i]);
 	}
 }
 
-static uint64_t digest_all(const struct merged *m)
+/* It is no section: what is set at the start. */
+static void take_env(const struct conf *c, struct conf_shape_part *part)
 {
-	uint64_t h = 0;
-
-	for (size_t i = 0; i < SEC_COUNT; i++)
-		h = m->section[i].v ? digest(h, m->section[i].v, NULL, "") : mix(h, "", 0);
-	for (size_t i = 0; i < m->inbounds.n; i++)
-		h = digest(h, m->inbounds.v[i].v, NULL, "");
-	for (size_t i = 0; i < m->outbounds.n; i++)
-		h = digest(h, m->outbounds.v[i].v, NULL, "");
-	return h;
+	part->name = "env";
+	for (size_t i = 0; i < c->n_env; i++) {
+		part->digest = mix(part->digest, c->env[i].name, strlen(c->env[i].name));
+		part->digest = mix(part->digest, c->env[i].value, strlen(c->env[i].value));
+	}
+	part->whole = part->digest;
 }
 
 void conf_shape_take(struct load *ld, const struct merged *m)
 {
-	size_t n = SEC_COUNT + m->inbounds.n + m->outbounds.n;
+	size_t n = SEC_COUNT + m->inbounds.n + m->outbounds.n + 1;
 	struct conf_shape_part *v = conf_arena_array(ld->arena, n, sizeof(*v));
 	struct conf_shape *shape = conf_arena_array(ld->arena, 1, sizeof(*shape));
 
@@ -125,12 +124,14 @@ void conf_shape_take(struct load *ld, const struct merged *m)
 		return;
 	for (size_t i = 0; i < SEC_COUNT; i++) {
 		v[i].name = merge_section_name(i);
-		if (i != SEC_ROUTING && m->section[i].v)
-			v[i].digest = digest(0, m->section[i].v, NULL, "");
+		if (m->section[i].v)
+			v[i].whole = digest(0, m->section[i].v, NULL, "");
+		v[i].digest = i == SEC_ROUTING ? 0 : v[i].whole;
 	}
 	take_items(ld, "inbounds", &m->inbounds, &in_keys, v + SEC_COUNT);
 	take_items(ld, "outbounds", &m->outbounds, &out_keys, v + SEC_COUNT + m->inbounds.n);
-	*shape = (struct conf_shape){v, n, digest_all(m)};
+	take_env(ld->conf, v + n - 1);
+	*shape = (struct conf_shape){v, n};
 	ld->conf->shape = shape;
 }
 
@@ -149,7 +150,12 @@ static bool keeps_users(const struct conf_shape_part *was, const struct conf_sha
 
 bool conf_shape_same(const struct conf *a, const struct conf *b)
 {
-	return a->shape->whole == b->shape->whole;
+	const struct conf_shape *x = a->shape, *y = b->shape;
+
+	for (size_t i = 0; i < x->n && i < y->n; i++)
+		if (x->v[i].whole != y->v[i].whole)
+			return false;
+	return x->n == y->n;
 }
 
 static const struct conf_shape_part *find(const struct conf_shape *s, const char *name)

@@ -15,7 +15,7 @@
 /* A section, an inbound or an outbound: a digest of what may not change. */
 struct conf_shape_part {
 	const char *name; /* "dns", "inbounds[0] (mesh)" */
-	uint64_t digest;
+	uint64_t digest, whole; /* @whole: of what may change, too */
 	const uint64_t *users; /* a digest of each that may come in */
 	size_t n_users;
 };
@@ -23,7 +23,6 @@ struct conf_shape_part {
 struct conf_shape {
 	const struct conf_shape_part *v;
 	size_t n;
-	uint64_t whole; /* a digest of everything */
 };
 
 /** Fills ld->conf->shape from the merged files. What memory was missing for shows in the arena. */

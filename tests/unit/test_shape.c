@@ -18,7 +18,7 @@
 
 /* What may vary of the file. */
 struct variant {
-	const char *port, *users, *rules, *hosts, *more_in, *out_settings, *log;
+	const char *port, *users, *rules, *hosts, *more_in, *out_settings, *log, *env;
 };
 
 static const struct variant plain = {.port = "443",
@@ -27,7 +27,8 @@ static const struct variant plain = {.port = "443",
 				     .hosts = "\"a.test\": \"10.0.0.1\"",
 				     .more_in = "",
 				     .out_settings = "",
-				     .log = "warning"};
+				     .log = "warning",
+				     .env = "/usr/share"};
 
 static struct conf *load(const struct variant *v)
 {
@@ -36,14 +37,14 @@ static struct conf *load(const struct variant *v)
 	struct conf *c;
 
 	snprintf(text, sizeof(text),
-		 "{\"log\": {\"loglevel\": \"%s\"},"
+		 "{\"log\": {\"loglevel\": \"%s\"}, \"env\": {\"XRAY_LOCATION_ASSET\": \"%s\"},"
 		 " \"inbounds\": [{\"tag\": \"in\", \"port\": %s, \"protocol\": \"VLESS\", \"settings\":"
 		 " {\"decryption\": \"none\", \"clients\": [%s]}}%s],"
 		 " \"outbounds\": [{\"tag\": \"out\", \"protocol\": \"freedom\", \"settings\": {%s}},"
 		 " {\"tag\": \"names\", \"protocol\": \"dns\", \"settings\": {\"zones\": [\"test\"],"
 		 " \"hosts\": {%s}}}],"
 		 " \"routing\": {\"rules\": [%s]}}",
-		 v->log, v->port, v->users, v->more_in, v->out_settings, v->hosts, v->rules);
+		 v->log, v->env, v->port, v->users, v->more_in, v->out_settings, v->hosts, v->rules);
 	c = conf_load_text("t.json", span_str(text), &msgs);
 	for (size_t i = 0; i < msgs.n && !c; i++)
 		print_error("%s: %s\n", msgs.v[i].path, msgs.v[i].text);
@@ -121,6 +122,9 @@ static void what_is_not(void **state)
 	v = plain;
 	v.log = "info";
 	expect(&plain, &v, "log has changed");
+	v = plain;
+	v.env = "/srv";
+	expect(&plain, &v, "env has changed");
 	v = plain;
 	v.more_in = ", {\"tag\": \"s\", \"port\": 1080, \"protocol\": \"socks\", \"settings\": {\"accounts\":"
 		    " [{\"user\": \"u\", \"pass\": \"p\"}], \"auth\": \"password\"}}";
