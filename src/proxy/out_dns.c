@@ -244,6 +244,17 @@ static void report_line(void *ctx, enum route_level level, const struct conf_at 
 		 at->line, at->path, text);
 }
 
+/* A zone in @out if @conf has any. */
+static bool make_zone(const struct conf_out_dns *conf, struct lists *lists, struct dns_zone **out)
+{
+	struct route_report report = {.msg = report_line};
+
+	if (conf->zones.n == 0)
+		return true;
+	*out = dns_zone_new(conf, lists, &report);
+	return *out != NULL;
+}
+
 struct dns_renewal {
 	struct renewal r;
 	struct out_dns *o;
@@ -270,18 +281,17 @@ static void renewal_free(struct renewal *r)
 
 static struct renewal *dns_renewal(struct outbound *o, const struct conf_outbound *next)
 {
-	struct route_report report = {.msg = report_line};
 	struct dns_renewal *n = calloc(1, sizeof(*n));
 	struct lists *lists = lists_new();
+	bool made = false;
 
 	if (n && lists) {
 		n->r = (struct renewal){.apply = renewal_apply, .free = renewal_free};
 		n->o = container_of(o, struct out_dns, o);
-		if (next->dns.zones.n)
-			n->zone = dns_zone_new(&next->dns, lists, &report);
+		made = make_zone(&next->dns, lists, &n->zone);
 	}
 	lists_free(lists);
-	if (n && n->o && (n->zone || next->dns.zones.n == 0))
+	if (made)
 		return &n->r;
 	free(n);
 	return NULL;
@@ -299,14 +309,14 @@ struct outbound *out_dns_new(struct core *c, const struct conf_outbound *conf)
 	struct route_report report = {.msg = report_line};
 	struct out_dns *o = calloc(1, sizeof(*o));
 	struct lists *lists = lists_new();
+	bool zone;
 
 	if (o && lists) {
 		o->o = (struct outbound){.ops = &dns_ops, .tag = conf->tag, .core = c};
 		o->rules = dns_rules_new(conf->dns.rules, conf->dns.n_rules, lists, &report);
-		if (conf->dns.zones.n)
-			o->zone = dns_zone_new(&conf->dns, lists, &report);
+		zone = make_zone(&conf->dns, lists, &o->zone);
 		o->desk = (struct dns_desk_conf){&o->o, conf, o->rules, o->zone, NULL};
-		if (o->rules && (o->zone || conf->dns.zones.n == 0))
+		if (o->rules && zone)
 			o->desk.dialer = dialer_new(c, conf);
 	}
 	lists_free(lists);
