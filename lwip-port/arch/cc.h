@@ -3,7 +3,6 @@
 #define GARENNE_LWIP_CC_H
 
 #include <endian.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 /* A broken invariant of lwIP costs the connection that the call was about; vpn/tcp_engine.c. */

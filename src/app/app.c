@@ -36,6 +36,8 @@
 #include "route/router.h"
 #include "vpn/netconf.h"
 
+enum { LINE_LEN = 1024 };
+
 struct thread {
 	pthread_t id;
 	struct loop *loop;
@@ -130,9 +132,10 @@ static int build_workers(struct app *a)
 static void on_route_message(void *ctx, enum route_level level, const struct conf_at *at,
 			     const char *text)
 {
+	char line[LINE_LEN];
+
 	(void)ctx;
-	fprintf(stderr, "%s: %s:%d: %s: %s\n", level == ROUTE_ERROR ? "error" : "warning", at->file,
-		at->line, at->path, text);
+	fprintf(stderr, "%s\n", files_rule_text(level, at, text, line, sizeof(line)));
 }
 
 static void compile_exclusions(struct app *a, struct lists *lists, struct route_report *report)
@@ -181,23 +184,20 @@ static int add_outbound(struct app *a, struct outbound *o)
 static int build_portals(struct app *a)
 {
 	const struct conf_reverse *r = &a->conf->reverse;
+	struct outbound **portals = NULL;
+	size_t n = 0;
 	int err = 0;
 
 	for (size_t i = 0; i < r->n_portals && !err; i++)
 		err = add_outbound(a, portal_new(&a->core, &r->portals[i]));
-	for (size_t i = 0; i < a->conf->n_inbounds && !err; i++) {
-		const struct conf_inbound *in = &a->conf->inbounds[i];
+	if (!err)
+		err = kinds_portals(&a->core, a->conf, &portals, &n);
+	for (size_t i = 0; i < n; i++) {
+		int e = add_outbound(a, portals[i]);
 
-		if (in->proto != CONF_IN_VLESS)
-			continue;
-		for (size_t u = 0; u < in->vless.n_users && !err; u++) {
-			const char *tag = in->vless.users[u].reverse_tag;
-
-			/* Several users may serve one tag. */
-			if (*tag && !core_outbound(&a->core, tag))
-				err = add_outbound(a, portal_new_vless(&a->core, tag));
-		}
+		err = err ? err : e;
 	}
+	free(portals);
 	return err;
 }
 

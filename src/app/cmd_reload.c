@@ -1,34 +1,11 @@
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "app/ask.h"
 #include "app/cli.h"
+#include "app/infile.h"
 #include "app/opts.h"
-#include "crypto/secret.h"
 
-enum { FILE_MAX_ = 3 << 20 };
-
-/* The file as text, to be wiped; NULL after a line was printed. */
-static char *slurp(const char *name)
-{
-	FILE *f = fopen(name, "re");
-	char *text = f ? malloc(FILE_MAX_) : NULL;
-	size_t n = text ? fread(text, 1, FILE_MAX_, f) : 0;
-	const char *why = !f || !text || ferror(f) ? strerror(errno) :
-			  n == FILE_MAX_ ? "found more than 3 MiB" : NULL;
-
-	if (f)
-		fclose(f);
-	if (!why) {
-		text[n] = 0;
-		return text;
-	}
-	fprintf(stderr, "garenne reload: %s: %s\n", name, why);
-	free(text);
-	return NULL;
-}
+enum { TEXT_MAX = 3 << 20 };
 
 static void print_answer(const cJSON *a)
 {
@@ -47,7 +24,7 @@ static void print_answer(const cJSON *a)
 static int reload(const char *socket, const char *file)
 {
 	cJSON *req = cJSON_CreateObject();
-	char *text = file ? slurp(file) : NULL;
+	char *text = file ? infile_slurp(file, TEXT_MAX) : NULL;
 	struct ask_answers got = {.n = 0};
 	int code = EXIT_FAILED;
 
@@ -55,14 +32,13 @@ static int reload(const char *socket, const char *file)
 	if (text) {
 		cJSON_AddStringToObject(req, "name", file);
 		cJSON_AddStringToObject(req, "text", text);
-		secret_wipe(text, strlen(text));
 	}
 	if (text || !file)
 		code = ask(&cmd_reload, socket, req, &got);
 	for (size_t i = 0; i < got.n; i++)
 		print_answer(got.v[i]);
 	ask_free(&got);
-	free(text);
+	infile_wipe(text);
 	cJSON_Delete(req);
 	return code;
 }

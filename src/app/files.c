@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 enum { MESSAGE_MAX = 1024 };
@@ -37,9 +36,19 @@ void files_default(struct files *f)
 bool files_have_stdin(const struct files *f)
 {
 	for (size_t i = 0; i < f->n; i++)
-		if (strcmp(f->name[i], "-") == 0 || strcmp(f->name[i], "stdin:") == 0)
+		if (conf_is_stdin(f->name[i]))
 			return true;
 	return false;
+}
+
+char *files_rule_text(enum route_level level, const struct conf_at *at, const char *text, char *out,
+		      size_t cap)
+{
+	const struct conf_msg m = {
+		.level = level == ROUTE_ERROR ? CONF_MSG_ERROR : CONF_MSG_WARNING,
+		.file = at->file, .line = at->line, .path = at->path, .text = text};
+
+	return conf_msg_text(&m, out, cap);
 }
 
 struct conf *files_load(const struct files *f, size_t *warnings)

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "conf/conf.h"
+#include "route/report.h"
 
 enum { FILES_MAX = 64 };
 
@@ -22,6 +23,9 @@ bool files_add(struct files *f, const char *name);
 void files_default(struct files *f);
 /** Is one of them standard input, which cannot be read again? */
 bool files_have_stdin(const struct files *f);
+/** A message of compiling rules, as those of loading look, into @out; returns @out. */
+char *files_rule_text(enum route_level level, const struct conf_at *at, const char *text, char *out,
+		      size_t cap);
 /** Loads and prints every message to standard error, prefixed for humans. Gives, or NULL. */
 struct conf *files_load(const struct files *f, size_t *warnings);
 

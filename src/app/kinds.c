@@ -1,6 +1,11 @@
 #include "app/kinds.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
 #include "base/log.h"
+#include "flow/core.h"
 #include "proxy/in_http.h"
 #include "proxy/in_socks.h"
 #include "proxy/in_ss.h"
@@ -16,6 +21,7 @@
 #include "proxy/out_socks.h"
 #include "proxy/out_ss.h"
 #include "proxy/out_vless.h"
+#include "proxy/portal.h"
 #include "vpn/in_tun.h"
 #include "vpn/out_tun.h"
 
@@ -69,4 +75,44 @@ struct outbound *kinds_outbound(struct core *c, const struct conf_outbound *conf
 	if (o && conf->proto != CONF_OUT_FREEDOM)
 		o->target_strategy = conf->target_strategy;
 	return o;
+}
+
+static bool has_tag(struct outbound *const *v, size_t n, const char *tag)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(v[i]->tag, tag) == 0)
+			return true;
+	return false;
+}
+
+static int add_portal(struct core *c, const char *tag, struct outbound ***out, size_t *n)
+{
+	struct outbound **more;
+
+	if (!*tag || core_outbound(c, tag) || has_tag(*out, *n, tag))
+		return 0;
+	more = realloc(*out, (*n + 1) * sizeof(*more));
+	if (!more)
+		return -ERR_NOMEM;
+	*out = more;
+	more[*n] = portal_new_vless(c, tag);
+	if (!more[*n])
+		return -ERR_NOMEM;
+	++*n;
+	return 0;
+}
+
+int kinds_portals(struct core *c, const struct conf *conf, struct outbound ***out, size_t *n)
+{
+	int err = 0;
+
+	*out = NULL;
+	*n = 0;
+	for (size_t i = 0; i < conf->n_inbounds; i++) {
+		const struct conf_inbound *in = &conf->inbounds[i];
+
+		for (size_t u = 0; in->proto == CONF_IN_VLESS && u < in->vless.n_users && !err; u++)
+			err = add_portal(c, in->vless.users[u].reverse_tag, out, n);
+	}
+	return err;
 }

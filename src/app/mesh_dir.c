@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "app/cli.h"
+#include "app/infile.h"
 #include "app/outfile.h"
 #include "base/err.h"
 #include "conf/jnode.h"
@@ -39,44 +40,12 @@ void mesh_dir_path(const char *file, const char *sub, const char *name, char out
 
 /* ---- reading ---- */
 
-/* Gives, or NULL and errno. */
-static char *load(const char *path)
-{
-	FILE *f = fopen(path, "re");
-	struct stat st;
-	char *text = NULL;
-
-	if (f && fstat(fileno(f), &st) == 0 && st.st_size < FILE_MAX) {
-		text = calloc(1, (size_t)st.st_size + 1);
-		if (text && fread(text, 1, (size_t)st.st_size, f) != (size_t)st.st_size) {
-			free(text);
-			text = NULL;
-		}
-	}
-	if (f)
-		fclose(f);
-	return text;
-}
-
-static char *slurp(const char *path)
-{
-	char *text = load(path);
-	int e = errno;
-
-	if (!text)
-		fprintf(stderr, "error: %s: cannot be read: %s\n", path, strerror(e));
-	errno = e;
-	return text;
-}
-
 bool mesh_dir_same(const char *path, const char *text)
 {
-	char *there = load(path);
+	char *there = infile_load(path, FILE_MAX);
 	bool same = there && strcmp(there, text) == 0;
 
-	if (there)
-		secret_wipe(there, strlen(there));
-	free(there);
+	infile_wipe(there);
 	return same;
 }
 
@@ -86,7 +55,7 @@ int mesh_dir_open(struct mesh_dir *d, const char *file)
 
 	memset(d, 0, sizeof(*d));
 	d->file = file;
-	d->text = slurp(file);
+	d->text = infile_slurp(file, FILE_MAX);
 	if (!d->text && errno == ENOENT)
 		fprintf(stderr, "\"garenne mesh init\" begins a mesh; -file names another one's file\n");
 	if (!d->text)
@@ -159,7 +128,7 @@ static int read_keys(const struct mesh_dir *d, size_t i)
 
 	snprintf(name, sizeof(name), "%s.json", n->name);
 	mesh_dir_path(d->file, "keys", name, path);
-	text = load(path);
+	text = infile_load(path, FILE_MAX);
 	if (!text) {
 		fprintf(stderr, "error: %s: cannot be read: %s; expected the keys of %s (%s:%d), which "
 				"\"garenne mesh add\" made\n", path, strerror(errno), n->name, d->file,
@@ -169,8 +138,7 @@ static int read_keys(const struct mesh_dir *d, size_t i)
 	if (stat(path, &st) == 0 && (st.st_mode & 077))
 		fprintf(stderr, "warning: %s: others may read it; expected mode 0600\n", path);
 	err = mesh_keys_parse(&d->keys[i], path, span_str(text), &msgs);
-	secret_wipe(text, strlen(text));
-	free(text);
+	infile_wipe(text);
 	mesh_dir_messages(&msgs);
 	return err ? err : check_fit(d, n, &d->keys[i], path);
 }

@@ -4,10 +4,12 @@
 
 enum metric_of { OF_NODE = 0, OF_OUTBOUND, OF_PORTAL, OF_BRIDGE };
 
+/* What a row's tag is called. */
+static const char *const labels[] = {NULL, "outbound", "portal", "bridge"};
+
 struct metric {
 	const char *name, *type, *help;
 	enum metric_of of;
-	const char *label; /* of the row's tag; NULL: the node's own */
 	/* False: this row has no such figure. */
 	bool (*value)(const cJSON *row, const char *key, double *out);
 	const char *key;
@@ -80,37 +82,32 @@ static bool shortest_rtt(const cJSON *row, const char *key, double *out)
 }
 
 static const struct metric metrics[] = {
-	{"garenne_info", "gauge", "What runs.", OF_NODE, NULL, one, ""},
-	{"garenne_uptime_seconds", "gauge", "Time since the start.", OF_NODE, NULL, from_ms, "up_ms"},
-	{"garenne_flows", "gauge", "Flows that live.", OF_NODE, NULL, flows, "flows"},
+	{"garenne_info", "gauge", "What runs.", OF_NODE, one, ""},
+	{"garenne_uptime_seconds", "gauge", "Time since the start.", OF_NODE, from_ms, "up_ms"},
+	{"garenne_flows", "gauge", "Flows that live.", OF_NODE, flows, "flows"},
 	{"garenne_served_total", "counter", "Flows that were connected and have ended.", OF_OUTBOUND,
-	 "outbound", total, "served"},
-	{"garenne_failed_total", "counter", "Flows that could not be connected.", OF_OUTBOUND, "outbound",
-	 total, "failed"},
-	{"garenne_up_bytes_total", "counter", "Bytes that ended flows have sent.", OF_OUTBOUND, "outbound",
-	 total, "up"},
-	{"garenne_down_bytes_total", "counter", "Bytes that ended flows have received.", OF_OUTBOUND,
-	 "outbound", total, "down"},
+	 total, "served"},
+	{"garenne_failed_total", "counter", "Flows that could not be connected.", OF_OUTBOUND, total, "failed"},
+	{"garenne_up_bytes_total", "counter", "Bytes that ended flows have sent.", OF_OUTBOUND, total, "up"},
+	{"garenne_down_bytes_total", "counter", "Bytes that ended flows have received.", OF_OUTBOUND, total, "down"},
 	{"garenne_probe_seconds", "gauge", "Answer time of the observatory's last probe.", OF_OUTBOUND,
-	 "outbound", from_ms, "probe_ms"},
-	{"garenne_probes_total", "counter", "Probes of the observatory.", OF_OUTBOUND, "outbound", plain,
+	 from_ms, "probe_ms"},
+	{"garenne_probes_total", "counter", "Probes of the observatory.", OF_OUTBOUND, plain,
 	 "probes"},
-	{"garenne_probe_failures_total", "counter", "Probes that failed.", OF_OUTBOUND, "outbound", plain,
+	{"garenne_probe_failures_total", "counter", "Probes that failed.", OF_OUTBOUND, plain,
 	 "probe_failures"},
-	{"garenne_portal_up", "gauge", "1 while a bridge is connected.", OF_PORTAL, "portal", is_up,
+	{"garenne_portal_up", "gauge", "1 while a bridge is connected.", OF_PORTAL, is_up,
 	 "state"},
-	{"garenne_portal_carriers", "gauge", "Connections from bridges.", OF_PORTAL, "portal", count,
+	{"garenne_portal_carriers", "gauge", "Connections from bridges.", OF_PORTAL, count,
 	 "carriers"},
-	{"garenne_portal_waiting", "gauge", "Visitors that wait for a bridge.", OF_PORTAL, "portal", plain,
+	{"garenne_portal_waiting", "gauge", "Visitors that wait for a bridge.", OF_PORTAL, plain,
 	 "waiting"},
-	{"garenne_portal_rtt_seconds", "gauge", "Round trip to the nearest bridge.", OF_PORTAL, "portal",
+	{"garenne_portal_rtt_seconds", "gauge", "Round trip to the nearest bridge.", OF_PORTAL,
 	 shortest_rtt, "rtt_ms"},
-	{"garenne_bridge_up", "gauge", "1 while the portal has confirmed a connection.", OF_BRIDGE, "bridge",
-	 is_up, "state"},
-	{"garenne_bridge_carriers", "gauge", "Connections to the portal.", OF_BRIDGE, "bridge", count,
+	{"garenne_bridge_up", "gauge", "1 while the portal has confirmed a connection.", OF_BRIDGE, is_up, "state"},
+	{"garenne_bridge_carriers", "gauge", "Connections to the portal.", OF_BRIDGE, count,
 	 "carriers"},
-	{"garenne_bridge_rtt_seconds", "gauge", "Round trip to the portal.", OF_BRIDGE, "bridge",
-	 shortest_rtt, "rtt_ms"},
+	{"garenne_bridge_rtt_seconds", "gauge", "Round trip to the portal.", OF_BRIDGE, shortest_rtt, "rtt_ms"},
 };
 
 /* ---- the page ---- */
@@ -138,9 +135,9 @@ static void print_line(FILE *to, const struct metric *m, const cJSON *node, cons
 		return;
 	fprintf(to, "%s{", m->name);
 	print_label(to, "node", ask_text(node, "node"));
-	if (m->label) {
+	if (labels[m->of]) {
 		fputc(',', to);
-		print_label(to, m->label, ask_text(row, "tag"));
+		print_label(to, labels[m->of], ask_text(row, "tag"));
 	} else if (m->value == one) {
 		fputc(',', to);
 		print_label(to, "version", ask_text(node, "version"));

@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/infile.h"
 #include "app/takeover.h"
 #include "base/log.h"
 #include "conf/shape.h"
 #include "crypto/rand.h"
-#include "crypto/secret.h"
 #include "route/lists.h"
 #include "route/router.h"
 
@@ -37,19 +37,12 @@ struct reading {
 	cJSON *messages;
 };
 
-static void wipe(char *text)
-{
-	if (text)
-		secret_wipe(text, strlen(text));
-	free(text);
-}
-
 static void reading_free(struct reading *rd)
 {
 	router_free(rd->router);
 	conf_free(rd->conf);
 	free(rd->name);
-	wipe(rd->text);
+	infile_wipe(rd->text);
 	cJSON_Delete(rd->messages);
 	free(rd);
 }
@@ -66,9 +59,7 @@ static void on_route_message(void *ctx, enum route_level level, const struct con
 {
 	char line[LINE_MAX_];
 
-	snprintf(line, sizeof(line), "%s: %s:%d: %s: %s",
-		 level == ROUTE_ERROR ? "error" : "warning", at->file, at->line, at->path, text);
-	note(ctx, line);
+	note(ctx, files_rule_text(level, at, text, line, sizeof(line)));
 }
 
 static void load(struct reading *rd)
@@ -181,29 +172,31 @@ static struct takeover *take_over(struct reloader *r, struct reading *rd)
 	return t;
 }
 
+static cJSON *answer(struct reloader *r, struct reading *rd)
+{
+	bool may = !*rd->fault && !rd->same;
+	struct takeover *t = may ? take_over(r, rd) : NULL;
+	cJSON *out = cJSON_CreateObject();
+
+	if (t || rd->same)
+		describe(r, t, rd, out);
+	else
+		say_fault(rd, out);
+	return out;
+}
+
 static void on_read(struct loop *l, struct post *p)
 {
 	struct reading *rd = container_of(p, struct reading, post);
 	struct reloader *r = rd->owner;
 	struct reload_user *u = r->user;
-	cJSON *out = cJSON_CreateObject();
-	struct takeover *t = NULL;
 
 	(void)l;
 	if (u) /* else reload_stop has waited for it */
 		pthread_join(r->thread, NULL);
 	r->user = NULL;
-	if (u && !atomic_load(r->stopping)) {
-		if (!*rd->fault && !rd->same)
-			t = take_over(r, rd);
-		if (t || rd->same)
-			describe(r, t, rd, out);
-		else
-			say_fault(rd, out);
-		u->on_reloaded(u, out);
-		out = NULL;
-	}
-	cJSON_Delete(out);
+	if (u && !atomic_load(r->stopping))
+		u->on_reloaded(u, answer(r, rd));
 	reading_free(rd);
 }
 

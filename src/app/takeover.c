@@ -1,13 +1,12 @@
 #include "app/takeover.h"
 
 #include <stdlib.h>
-#include <string.h>
 
+#include "app/kinds.h"
 #include "app/pause.h"
 #include "base/err.h"
 #include "flow/inbound.h"
 #include "flow/renewal.h"
-#include "proxy/portal.h"
 #include "route/router.h"
 
 static void renewals_free(struct list *l)
@@ -60,44 +59,6 @@ static int make_renewals(struct takeover *t, struct inbound *const *inbounds)
 	return err;
 }
 
-static bool has_portal(const struct takeover *t, const char *tag)
-{
-	for (size_t i = 0; i < t->n_portals; i++)
-		if (strcmp(t->portals[i]->tag, tag) == 0)
-			return true;
-	return core_outbound(t->core, tag) != NULL;
-}
-
-static int make_portal(struct takeover *t, const char *tag)
-{
-	struct outbound **more;
-
-	if (!*tag || has_portal(t, tag))
-		return 0;
-	more = realloc(t->portals, (t->n_portals + 1) * sizeof(*more));
-	if (!more)
-		return -ERR_NOMEM;
-	t->portals = more;
-	more[t->n_portals] = portal_new_vless(t->core, tag);
-	if (!more[t->n_portals])
-		return -ERR_NOMEM;
-	t->n_portals++;
-	return 0;
-}
-
-static int make_portals(struct takeover *t)
-{
-	int err = 0;
-
-	for (size_t i = 0; i < t->conf->n_inbounds; i++) {
-		const struct conf_inbound *in = &t->conf->inbounds[i];
-
-		for (size_t u = 0; in->proto == CONF_IN_VLESS && u < in->vless.n_users && !err; u++)
-			err = make_portal(t, in->vless.users[u].reverse_tag);
-	}
-	return err;
-}
-
 /* All loops stand still. */
 static void put_in_place(void *ctx)
 {
@@ -130,7 +91,7 @@ struct takeover *takeover_make(struct core *core, struct inbound *const *inbound
 	t->core = core;
 	t->conf = conf;
 	t->router = router;
-	if (make_renewals(t, inbounds) == 0 && make_portals(t) == 0 &&
+	if (make_renewals(t, inbounds) == 0 && kinds_portals(core, conf, &t->portals, &t->n_portals) == 0 &&
 	    pause_all(core, put_in_place, t) == 0 && t->err == 0)
 		return t;
 	discard(t, false);

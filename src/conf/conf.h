@@ -122,6 +122,8 @@ char *conf_msg_text(const struct conf_msg *m, char *out, size_t cap);
  */
 struct conf *conf_load(const char *const *files, size_t n, const char *confdir,
 		       struct conf_msgs *msgs);
+/** Does this name mean standard input? */
+bool conf_is_stdin(const char *file);
 /** The same from memory; @name stands for the file in messages. Borrows @text. */
 struct conf *conf_load_text(const char *name, struct span text, struct conf_msgs *msgs);
 /** Takes NULL too. Wipes what it frees. */

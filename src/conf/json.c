@@ -61,7 +61,7 @@ int json_parse(struct json_doc *out, const char *file, struct span text, struct 
 	return 0;
 }
 
-static bool is_stdin(const char *file)
+bool conf_is_stdin(const char *file)
 {
 	return strcmp(file, "-") == 0 || strcmp(file, "stdin:") == 0;
 }
@@ -100,8 +100,8 @@ static uint8_t *slurp(FILE *f, size_t *n)
 
 int json_read(struct json_doc *out, const char *file, struct conf_msgs *msgs)
 {
-	struct conf_at at = {.file = is_stdin(file) ? "stdin" : file, .path = ""};
-	FILE *f = is_stdin(file) ? stdin : fopen(file, "re");
+	struct conf_at at = {.file = conf_is_stdin(file) ? "stdin" : file, .path = ""};
+	FILE *f = conf_is_stdin(file) ? stdin : fopen(file, "re");
 	uint8_t *text;
 	size_t n;
 	int rc;
