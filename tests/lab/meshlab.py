@@ -153,6 +153,10 @@ def xray_of_link(link, rules=(), port=PHONE_SOCKS):
          configs.outbound("direct", "freedom")], rules)
 
 
+def without_comments(text):
+    return json.loads(re.sub(r"^\s*//.*$", "", text, flags=re.M))
+
+
 class Mesh:
     """A mesh made by our own commands on a World, and the programs that run its files.
 
@@ -175,7 +179,7 @@ class Mesh:
         self._init(phone, security)
         self._learn(self.edited(edit))
         self.said = garenne(self.dir, "mesh", "compile")
-        self.files = {n: self._file(n) for n in self.nodes}
+        self.files = {n: self.node_file(n) for n in self.nodes}
         self.links = self._links() if phone else []
         self.procs, self.targets = {}, {}
         if start:
@@ -216,7 +220,7 @@ class Mesh:
         return text
 
     def _learn(self, text):
-        plan = json.loads(re.sub(r"^\s*//.*$", "", text, flags=re.M))
+        plan = without_comments(text)
         self.prefixes = [plan.get("ipv4", "100.64.0.0/10"), plan.get("mapped", "198.18.0.0/15"),
                          plan["ipv6"]]
         every = {**plan["hubs"], **plan["sites"]}
@@ -231,8 +235,9 @@ class Mesh:
             self.names[host] = f"nas.{site}.lab.mesh"
         self.phone_at = plan.get("phones", {}).get("alice")
 
-    def _file(self, node):
-        with open(os.path.join(self.dir, "nodes", node + ".json")) as f:
+    def node_file(self, node, folder=None):
+        """What a node runs, as compiled in our folder or another one."""
+        with open(os.path.join(folder or self.dir, "nodes", node + ".json")) as f:
             conf = json.load(f)
         if self.peer[node].ours:
             conf["control"]["socket"] = self.socket(node)

@@ -34,11 +34,11 @@ def one(rows, tag):
     return next(r for r in rows if r["tag"] == tag)
 
 
-def stage(t):
+def stage(t, portal=None):
     s = Scene(t)
     if not s.ours:
         raise Skip("only ours has a control socket")
-    portal = with_socket(s, load("s1/portal"), "hub")
+    portal = with_socket(s, portal or load("s1/portal"), "hub")
     bridge = with_socket(s, load("s1/bridge"), "home")
     return s.triangle(portal=portal, bridge=bridge)
 
@@ -72,11 +72,8 @@ def states(t):
 @test("control/reload")
 def reload(t):
     """The program's own file, read again: a rule more, a fault, and that rule gone again."""
-    s = Scene(t)
-    if not s.ours:
-        raise Skip("only ours has a control socket")
-    conf = with_socket(s, load("s1/portal"), "hub")
-    s = s.triangle(portal=conf, bridge=with_socket(s, load("s1/bridge"), "home"))
+    conf = load("s1/portal")
+    s = stage(t, conf)
     sock, way = os.path.join(t.dir, "hub.sock"), conf["routing"]["rules"][0]
     s.page()
 
@@ -126,12 +123,9 @@ def samples(page):
 @test("control/metrics")
 def metrics(t):
     """What status says, as Prometheus reads it, with a tag that wants to be escaped."""
-    s = Scene(t)
-    if not s.ours:
-        raise Skip("only ours has a control socket")
-    portal = with_socket(s, load("s1/portal"), "hub")
+    portal = load("s1/portal")
     portal["outbounds"].append({"tag": 'a "quoted\\\n tag', "protocol": "blackhole"})
-    s = s.triangle(portal=portal, bridge=with_socket(s, load("s1/bridge"), "home"))
+    s = stage(t, portal)
     s.page()
 
     def read(name):

@@ -131,7 +131,7 @@ class Stage:
         """With every verdict as something expected."""
         self.write(rules, [self.line(self.named(x), why is None) for x, why in verdicts.items()])
         garenne(self.m.dir, "mesh", "compile")
-        self.m.files = {n: self.m._file(n) for n in self.m.nodes}
+        self.m.files = {n: self.m.node_file(n) for n in self.m.nodes}
 
     def restart(self, files):
         for name, conf in files.items():

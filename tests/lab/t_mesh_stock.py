@@ -63,9 +63,9 @@ class Mixed(Mesh):
         return text if self.peer["hub"].ours else text.replace(
             '"hub": {', f'"hub": {{ "socks": {SOCKS},')
 
-    def _file(self, node):
-        return super()._file(node) if self.peer[node].ours else \
-            os.path.join(self.dir, "nodes", node + ".json")
+    def node_file(self, node, folder=None):
+        return super().node_file(node, folder) if self.peer[node].ours else \
+            os.path.join(folder or self.dir, "nodes", node + ".json")
 
     def pairs(self):
         return [(a, b) for a in self.at for b in self.at

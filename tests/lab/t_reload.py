@@ -1,7 +1,7 @@
 """A site more while everybody is at work: the hub takes its changed file over without a break."""
+import copy
 import json
 import os
-import re
 import shutil
 import subprocess
 import tempfile
@@ -9,7 +9,7 @@ import threading
 
 from . import traffic
 from .harness import test
-from .meshlab import NAMES, Mesh, garenne
+from .meshlab import NAMES, Mesh, garenne, without_comments
 from .peers import GARENNE
 from .proc import until
 from .scene import expect
@@ -25,37 +25,24 @@ def without(m, site):
     folder = tempfile.mkdtemp()
     m.t.defer(shutil.rmtree, folder)
     with open(m.path()) as f:
-        plan = json.loads(re.sub(r"^\s*//.*$", "", f.read(), flags=re.M))
+        plan = without_comments(f.read())
     del plan["sites"][site]
     with open(os.path.join(folder, "mesh.json"), "w") as f:
         json.dump(plan, f)
     shutil.copytree(os.path.join(m.dir, "keys"), os.path.join(folder, "keys"))
     garenne(folder, "mesh", "compile")
-    files = {}
-    for node in m.nodes:
-        if node != site:
-            with open(os.path.join(folder, "nodes", node + ".json")) as f:
-                files[node] = json.load(f)
-            files[node]["control"]["socket"] = m.socket(node)
-    return files
-
-
-def to_file(t, name, conf):
-    path = os.path.join(t.dir, name)
-    with open(path, "w") as f:
-        f.write(conf if isinstance(conf, str) else json.dumps(conf))
-    return path
+    return {node: m.node_file(node, folder) for node in m.nodes if node != site}
 
 
 def refusals(t, m, whole):
     """What would need a restart, or cannot be read at all: nothing happens, and it is said why."""
     def said(name, conf, *words):
-        code, text = m.tool("hub", "reload", "-c", to_file(t, name, conf))
+        code, text = m.tool("hub", "reload", "-c", t.write(name, conf))
         expect(code == 1 and all(w in text for w in words), f"{name}: exit {code}, {text!r}")
-    other = json.loads(json.dumps(whole))
+    other = copy.deepcopy(whole)
     other["inbounds"][0]["port"] = 8443
     said("port.json", other, "nothing was changed: inbounds[0]", "needs a restart")
-    other = json.loads(json.dumps(whole))
+    other = copy.deepcopy(whole)
     users = other["inbounds"][0]["settings"]["clients"]
     users[:] = [u for u in users if u.get("email") != "paris"]
     said("user.json", other, "has lost a user")
@@ -94,7 +81,7 @@ def again_and_again(t, m, conf):
         conf["routing"]["rules"].append({"ip": [f"192.0.2.{i}"], "outboundTag": "block"})
         hosts = next(o for o in conf["outbounds"] if o["protocol"] == "dns")["settings"]["hosts"]
         hosts[f"n{i}.lab.mesh"] = [f"192.0.2.{i}"]
-        code, said = m.tool("hub", "reload", "-c", to_file(t, "more.json", conf))
+        code, said = m.tool("hub", "reload", "-c", t.write("more.json", conf))
         rules = len(conf["routing"]["rules"])
         expect(code == 0 and f"rules {rules}" in said, f"{i}: exit {code}, {said!r}")
     with m.ns("hub").inside():
@@ -117,9 +104,9 @@ def reload(t):
 
     held, busy = Held(m, "bpc", "pnas"), Busy(m, "bpc", "pnas")
     refusals(t, m, fewer["hub"])
-    code, said = m.tool("hub", "reload", "-c", to_file(t, "whole.json", whole["hub"]))
+    code, said = m.tool("hub", "reload", "-c", t.write("whole.json", whole["hub"]))
     expect(code == 0 and "new portals: to.oslo" in said, f"exit {code}, {said!r}")
-    code, said = m.tool("hub", "reload", "-c", to_file(t, "whole.json", whole["hub"]))
+    code, said = m.tool("hub", "reload", "-c", t.write("whole.json", whole["hub"]))
     expect(code == 0 and "nothing had changed" in said, f"exit {code}, {said!r}")
     for a, b in (("bpc", "oprn"), ("oslo", "berlin"), ("oprn", "pnas")):
         until(lambda a=a, b=b: m.reaches(a, b), 40, f"{a} reaches {b}", 0.1)
